@@ -1,0 +1,187 @@
+import { abortable } from './abort'
+import { SseError } from './errors'
+import { drop, exchange, refusal } from './exchange'
+import { EventStreamParser, type ParserOptions, type ServerSentEvent } from './parser'
+import type { Place } from './place'
+import type { OutgoingRequest, RequestOptions } from './request'
+
+/** What bounds and observes one connection. */
+export interface ConnectionOptions extends ParserOptions, Pick<RequestOptions, 'fetch'> {
+  /** Milliseconds in which the response's headers must have come. Default: none. */
+  connectTimeout?: number
+  /**
+   * Milliseconds of silence before the connection is given up; every byte is a sign of life,
+   * comments too. The server's silence counts, not a slow consumer. Default: none.
+   */
+  idleTimeout?: number
+  /** Called with the response of each connection; a throw refuses it (code `refused`). */
+  onOpen?: (response: Response) => unknown
+}
+
+/** Where a face differs from the plain event stream. */
+export interface ConnectionHooks<E> {
+  /** Throws to refuse a response. */
+  accept?: (response: Response, signal: AbortSignal) => Promise<void>
+  /** Reads the body. */
+  parser?: (place: Place) => EventStreamParser<E>
+}
+
+/** An open event stream. */
+export interface Connection<E> {
+  readonly response: Response
+  /** The events that the next chunk completes, at least one; `undefined` at the end of the body. */
+  read(): Promise<E[] | undefined>
+  /** All that was read has been delivered: the place moves on to where the stream is. */
+  settle(): void
+}
+
+/** The reads after which other tasks get a turn: bytes that are all there arrive in microtasks. */
+const READS_PER_TURN = 64
+
+/**
+ * One attempt: sends the request, checks the response, turns its body into batches of events.
+ * Aborting `control` frees everything it holds; its own timeouts do so with their error as reason.
+ *
+ * @throws {SseError}
+ */
+export async function connect<E = ServerSentEvent>(
+  request: OutgoingRequest,
+  control: AbortController,
+  place: Place,
+  options: ConnectionOptions & ConnectionHooks<E>,
+): Promise<Connection<E>> {
+  const { signal } = control
+  const { connectTimeout, idleTimeout, fetch, onOpen, accept = acceptEventStream } = options
+
+  const deadline =
+    connectTimeout &&
+    setTimeout(() => {
+      control.abort(
+        new SseError('timeout', `Expected response headers within ${connectTimeout} ms, got none`),
+      )
+    }, connectTimeout)
+  const response = await exchange(request, fetch).finally(() => clearTimeout(deadline))
+
+  await accept(response, signal)
+  try {
+    await abortable(signal, onOpen?.(response))
+  } catch (cause) {
+    if (signal.aborted) throw cause
+    drop(response)
+    const { status } = response
+    const message = 'onOpen refused the response; its error is the cause'
+    throw new SseError('refused', message, { status, response, cause })
+  }
+
+  const parser =
+    options.parser?.(place) ?? new EventStreamParser<E>(place.lastEventId, options, place.delivered)
+  const reader = openBody(response)
+  let waitingSince = Number.POSITIVE_INFINITY
+  let silence: ReturnType<typeof setTimeout> | undefined
+  let failure: unknown
+  let reads = 0
+
+  if (idleTimeout) {
+    // One timer that looks at a clock, not one per chunk.
+    const watch = (delay: number) => {
+      silence = setTimeout(() => {
+        const left = waitingSince + idleTimeout - performance.now()
+        if (left > 0) return watch(Math.min(left, idleTimeout))
+        control.abort(
+          new SseError(
+            'idle',
+            `Expected a byte or a comment within ${idleTimeout} ms, got silence`,
+          ),
+        )
+      }, delay)
+    }
+    watch(idleTimeout)
+  }
+  signal.addEventListener('abort', () => {
+    clearTimeout(silence)
+    reader?.cancel().catch(() => {})
+  })
+
+  const connection: Connection<E> = {
+    response,
+    settle() {
+      place.lastEventId = parser.lastEventId
+    },
+    async read() {
+      for (;;) {
+        if (signal.aborted) throw signal.reason
+        if (failure) throw failure
+        if (!reader) return undefined
+        if (++reads % READS_PER_TURN === 0) await turn()
+        waitingSince = performance.now()
+        let result: ReadableStreamReadResult<Uint8Array>
+        try {
+          result = await reader.read()
+        } catch (cause) {
+          if (signal.aborted) throw signal.reason
+          throw new SseError(
+            'network',
+            'The connection was lost while the stream was read; the runtime’s error is the cause',
+            { cause, response, status: response.status },
+          )
+        }
+        waitingSince = Number.POSITIVE_INFINITY
+        if (signal.aborted) throw signal.reason
+        if (result.done) return undefined
+        const batch: E[] = []
+        try {
+          parser.push(result.value, batch)
+        } catch (error) {
+          // The events before the excess come first.
+          failure = error
+        }
+        place.asked = parser.reconnectionTime ?? place.asked
+        if (batch.length > 0) return batch
+        if (!failure) connection.settle()
+      }
+    },
+  }
+  return connection
+}
+
+/** @see https://html.spec.whatwg.org/multipage/server-sent-events.html#sse-processing-model */
+async function acceptEventStream(response: Response, signal: AbortSignal): Promise<void> {
+  if (response.status !== 200) {
+    const status = `${response.status} ${response.statusText}`.trim()
+    throw await refusal('status', `Expected status 200, got ${status}`, response, signal)
+  }
+  const type = response.headers.get('content-type')
+  if (!/^\s*text\/event-stream\s*(;|$)/i.test(type ?? '')) {
+    const hint = /html/i.test(type ?? '') ? ': a login page, or the wrong URL?' : ''
+    throw await refusal(
+      'content-type',
+      `Expected content-type text/event-stream, got ${type ?? 'none'}${hint}`,
+      response,
+      signal,
+    )
+  }
+}
+
+/** `undefined` for a response without a body: an empty stream. */
+function openBody({ body }: Response): ReadableStreamDefaultReader<Uint8Array> | undefined {
+  if (body === null) return undefined
+  if (typeof body?.getReader !== 'function') {
+    throw new TypeError(
+      'Expected a Response whose body is a ReadableStream, got none. Pass a fetch that streams',
+    )
+  }
+  return body.getReader()
+}
+
+/** Lets the event loop turn once. A timer would cost browsers 4 ms. */
+function turn(): Promise<unknown> {
+  return new Promise((resolve) => {
+    if (typeof MessageChannel !== 'function') return setTimeout(resolve)
+    const { port1, port2 } = new MessageChannel()
+    port1.onmessage = () => {
+      port1.close()
+      resolve(undefined)
+    }
+    port2.postMessage(0)
+  })
+}

@@ -1,0 +1,85 @@
+/**
+ * Why a stream, or one attempt at it, failed. This is the contract to switch on:
+ * - `network`: the request failed, or the connection was lost while the body was read
+ * - `status`: the server answered with a status other than 200
+ * - `content-type`: the response is not `text/event-stream`
+ * - `redirect`: a redirect would have sent the caller's headers to another origin
+ * - `timeout`: no response headers within `connectTimeout`
+ * - `idle`: no byte for `idleTimeout`
+ * - `truncated`: the body ended before the event that `until` names
+ * - `too-large`: a line or an event is over `maxEventSize`
+ * - `data`: `decode` failed on an event's data
+ * - `refused`: `onOpen` threw
+ * - `unrepeatable`: a retry would need a body that can be read only once
+ * - `auth`: the `headers` function failed
+ */
+export type SseErrorCode =
+  | 'network'
+  | 'status'
+  | 'content-type'
+  | 'redirect'
+  | 'timeout'
+  | 'idle'
+  | 'truncated'
+  | 'too-large'
+  | 'data'
+  | 'refused'
+  | 'unrepeatable'
+  | 'auth'
+
+/** What an {@link SseError} knows beside its code and message. */
+export interface SseErrorDetails {
+  status?: number
+  response?: Response
+  body?: string
+  cause?: unknown
+}
+
+const TRANSIENT = 'network timeout idle truncated'
+
+/** The statuses retried by default. */
+export const RETRIED_STATUSES: readonly number[] = [408, 425, 429, 500, 502, 503, 504]
+
+/**
+ * The one error of this library. Misuse throws a `TypeError` or `RangeError` before any request,
+ * and an abort throws `signal.reason`; everything else that ends a stream is one of these.
+ *
+ * @example
+ * ```ts
+ * try {
+ *   for await (const event of events('/api/feed')) show(event.data)
+ * } catch (error) {
+ *   if (error instanceof SseError && error.status === 403) askForAccess()
+ *   else throw error
+ * }
+ * ```
+ */
+export class SseError extends Error {
+  /** What happened, for a `switch`: the contract; messages may change. */
+  readonly code: SseErrorCode
+  /** The response's status, where a response came. */
+  readonly status: number | undefined
+  /** The refused response; its body has been read or dropped. */
+  readonly response: Response | undefined
+  /** The first 4 KiB, at most, of a refused response's text. */
+  readonly body: string | undefined
+  /** Whether the default policy holds a new attempt worth while. */
+  readonly retriable: boolean
+  /** The number of the attempt that failed; the first is 1, and 0 stands for none. */
+  attempt = 0
+
+  constructor(code: SseErrorCode, message: string, details: SseErrorDetails = {}) {
+    super(message, 'cause' in details ? { cause: details.cause } : undefined)
+    this.code = code
+    this.status = details.status
+    this.response = details.response
+    this.body = details.body
+    this.retriable =
+      TRANSIENT.includes(code) ||
+      (code === 'status' && RETRIED_STATUSES.includes(details.status as number))
+  }
+
+  override get name(): string {
+    return 'SseError'
+  }
+}

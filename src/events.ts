@@ -1,0 +1,248 @@
+import { SseError } from './errors'
+import type { ServerSentEvent } from './parser'
+import { Place } from './place'
+import type { EventsInput } from './request'
+import {
+  planSession,
+  SessionControl,
+  type SessionPlan,
+  type StreamOptions,
+  session,
+} from './session'
+import { expectNumber } from './validate'
+
+/** Options of {@link events}; everything else of `RequestInit` passes through to `fetch`. */
+export interface EventsOptions<T = string> extends StreamOptions<T> {
+  /**
+   * After a resume, drops events whose `id` is among this many last delivered ones, for servers
+   * that replay around the resume point. Default: 0, off, since some servers give several events
+   * one ID.
+   */
+  dedupe?: number
+}
+
+/** Where a stream is in its life. */
+export type EventStreamStatus = 'idle' | 'connecting' | 'open' | 'waiting' | 'closed'
+
+/** Milliseconds, until the server asks for another. */
+const RECONNECTION_TIME = 1000
+
+const CLOSED = Symbol('closed')
+
+// WebKit does not have the symbol.
+const asyncDispose: typeof Symbol.asyncDispose =
+  Symbol.asyncDispose ?? (Symbol.for('Symbol.asyncDispose') as typeof Symbol.asyncDispose)
+
+/**
+ * Opens an event stream: lazily, so the first request is sent by the first `next()`.
+ *
+ * @param input - a URL, a `Request`, or a function of the attempt that makes one
+ * @throws {TypeError | RangeError} at once, for options that can never work
+ * @throws {SseError} from the iteration: what ended the stream, once retries are spent
+ * @throws the reason of `options.signal`, from the iteration, once that is aborted
+ *
+ * @example
+ * ```ts
+ * for await (const event of events('/api/chat', { method: 'POST', json: { prompt } })) {
+ *   show(event.data)
+ * }
+ * ```
+ */
+export function events<T = string>(
+  input: EventsInput,
+  options: EventsOptions<T> = {},
+): EventStream<T> {
+  return new EventStream(input, options)
+}
+
+/** A stream of events: what {@link events} returns. */
+export class EventStream<T = string>
+  implements AsyncIterable<ServerSentEvent<string, T>>, AsyncDisposable
+{
+  readonly #plan: SessionPlan<T>
+  readonly #place: Place
+  #control: SessionControl | undefined
+  #status: EventStreamStatus = 'idle'
+  #response: Response | undefined
+
+  /** @internal */
+  constructor(input: EventsInput, { dedupe, ...options }: EventsOptions<T>) {
+    expectNumber('dedupe', dedupe)
+    this.#plan = planSession(input, options)
+    this.#place = new Place(options.lastEventId, RECONNECTION_TIME, dedupe)
+  }
+
+  /** `'idle'` before the first `next()`, `'waiting'` between attempts, `'closed'` after the end. */
+  get status(): EventStreamStatus {
+    return this.#status
+  }
+
+  /** The last event ID: that of the last event delivered. A new iteration resumes from it. */
+  get lastEventId(): string {
+    return this.#place.lastEventId
+  }
+
+  /** Milliseconds to wait before a reconnect; 1,000 until the server's `retry` changes it. */
+  get reconnectionTime(): number {
+    return this.#place.reconnectionTime
+  }
+
+  /** The response being read, or `undefined`. */
+  get response(): Response | undefined {
+    return this.#response
+  }
+
+  /**
+   * Drops the connection, or the wait for the next, and connects now with the last event ID.
+   * Events that have come are still delivered. No effect when nothing is running.
+   */
+  reconnect(): void {
+    this.#control?.reconnect()
+  }
+
+  /** Ends the stream: a pending `next()` resolves as done, and nothing more is delivered. */
+  close(): void {
+    this.#status = 'closed'
+    this.#control?.stop.abort(CLOSED)
+  }
+
+  /**
+   * Iterates over the events, one consumer at a time.
+   *
+   * @throws {TypeError} while another consumer is iterating
+   */
+  [Symbol.asyncIterator](): AsyncIterator<ServerSentEvent<string, T>, undefined> {
+    const control = this.#newControl()
+    return new EventIterator(this.#batches(control), control, this.#place)
+  }
+
+  /**
+   * The same events as arrays, one for each chunk that completed any: the fast lane.
+   *
+   * @throws {TypeError} while another consumer is iterating
+   */
+  batches(): AsyncIterable<ServerSentEvent<string, T>[]> {
+    return {
+      [Symbol.asyncIterator]: () => {
+        const control = this.#newControl()
+        const batches = this.#batches(control)
+        return {
+          next: async () => {
+            const result = await batches.next()
+            if (!result.done) for (const event of result.value) this.#place.deliver(event)
+            return result
+          },
+          return: () => stop(control),
+        }
+      },
+    }
+  }
+
+  /** Closes the stream: `await using` ends it with its block. */
+  async [asyncDispose](): Promise<void> {
+    this.close()
+  }
+
+  #newControl(): SessionControl {
+    if (this.#control) {
+      throw new TypeError(
+        'Expected one consumer at a time, got a second. Close the stream first, or call events() again',
+      )
+    }
+    return new SessionControl()
+  }
+
+  /** Folds a session, which starts with the first `next()`, into this object's state. */
+  async *#batches(control: SessionControl): AsyncGenerator<Batch<T>, undefined, void> {
+    this.#newControl()
+    const { signal } = control.stop
+    this.#control = control
+    signal.addEventListener('abort', () => {
+      this.#control = this.#response = undefined
+      this.#status = 'closed'
+    })
+    try {
+      for await (const step of session(this.#plan, this.#place, control)) {
+        if (signal.aborted) continue
+        if (step.type === 'events') {
+          yield step.events
+          continue
+        }
+        this.#status = step.type
+        this.#response = step.type === 'open' ? step.response : undefined
+      }
+    } catch (error) {
+      const over = error === CLOSED || (error instanceof SseError && error.status === 204)
+      if (!over) throw error
+    }
+  }
+}
+
+type Batch<T> = ServerSentEvent<string, T>[]
+
+/** Hands out a batch one by one. By hand, because a generator costs several times as much an event. */
+class EventIterator<T> implements AsyncIterator<ServerSentEvent<string, T>, undefined> {
+  readonly #batches: AsyncGenerator<Batch<T>, undefined, void>
+  readonly #control: SessionControl
+  readonly #place: Place
+  #batch: Batch<T> = []
+  #index = 0
+  /** The read under way, where there is one: calls that come meanwhile queue up behind it. */
+  #reading: Promise<unknown> | undefined
+
+  constructor(
+    batches: AsyncGenerator<Batch<T>, undefined, void>,
+    control: SessionControl,
+    place: Place,
+  ) {
+    this.#batches = batches
+    this.#control = control
+    this.#place = place
+    control.stop.signal.addEventListener('abort', () => {
+      this.#batch = []
+    })
+  }
+
+  next(): Promise<IteratorResult<ServerSentEvent<string, T>, undefined>> {
+    const event = this.#reading ? undefined : this.#take()
+    if (event) return Promise.resolve({ done: false, value: event })
+    const read = () => this.#read()
+    const reading = this.#reading ? this.#reading.then(read, read) : read()
+    const done = () => {
+      if (this.#reading === reading) this.#reading = undefined
+    }
+    this.#reading = reading
+    reading.then(done, done)
+    return reading
+  }
+
+  return(): Promise<IteratorResult<never, undefined>> {
+    return stop(this.#control)
+  }
+
+  async #read(): Promise<IteratorResult<ServerSentEvent<string, T>, undefined>> {
+    for (;;) {
+      const event = this.#take()
+      if (event) return { done: false, value: event }
+      const result = await this.#batches.next()
+      if (result.done) return result
+      this.#batch = result.value
+      this.#index = 0
+    }
+  }
+
+  #take(): ServerSentEvent<string, T> | undefined {
+    const event = this.#batch[this.#index]
+    if (event) {
+      this.#index++
+      this.#place.deliver(event)
+    }
+    return event
+  }
+}
+
+/** `return()` of the generator would wait for a pending `next()`; an abort settles it. */
+async function stop(control: SessionControl): Promise<IteratorResult<never, undefined>> {
+  control.stop.abort(CLOSED)
+  return { done: true, value: undefined }
+}

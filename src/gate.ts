@@ -1,0 +1,14 @@
+/** Waits until an attempt may be made, then calls `interrupt` if it no longer may; until aborted. */
+export type Gate = (signal: AbortSignal, interrupt: () => void) => Promise<void>
+
+/** Lets nothing run while the page is hidden. Where there is no page it is always open. */
+export const whileVisible: Gate = async (signal, interrupt) => {
+  const page = globalThis.document
+  if (!page) return
+  await new Promise<void>((resolve) => {
+    const look = () => (page.hidden ? interrupt() : resolve())
+    page.addEventListener('visibilitychange', look, { signal })
+    signal.addEventListener('abort', () => resolve())
+    if (!page.hidden) resolve()
+  })
+}

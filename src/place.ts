@@ -1,0 +1,46 @@
+import type { ServerSentEvent } from './parser'
+
+/**
+ * Where a consumer is in its stream: what outlives a connection, and a session.
+ *
+ * It moves with what has been delivered, not with what has been read, so that a stop in the middle
+ * of a batch resumes after the last event the consumer saw.
+ */
+export class Place {
+  lastEventId: string
+  /** Milliseconds, as the server last asked with `retry`; `undefined` until it does. */
+  asked: number | undefined
+  /** The IDs of the last events delivered, oldest first. */
+  readonly #recent = new Set<string>()
+  readonly #window: number
+  readonly #fallback: number
+
+  /** @param fallback - milliseconds: the reconnection time until the server asks for another */
+  constructor(lastEventId = '', fallback = 1000, window = 0) {
+    this.lastEventId = lastEventId
+    this.#fallback = fallback
+    this.#window = window
+  }
+
+  get reconnectionTime(): number {
+    return this.asked ?? this.#fallback
+  }
+
+  /** The IDs that a resumed connection drops; events of one connection never rule each other out. */
+  get delivered(): ReadonlySet<string> {
+    return new Set(this.#recent)
+  }
+
+  deliver({ lastEventId }: ServerSentEvent<string, unknown>): void {
+    this.lastEventId = lastEventId
+    if (this.#window === 0 || lastEventId === '') return
+    this.#recent.delete(lastEventId)
+    this.#recent.add(lastEventId)
+    if (this.#recent.size > this.#window) {
+      for (const oldest of this.#recent) {
+        this.#recent.delete(oldest)
+        break
+      }
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import { RETRIED_STATUSES, type SseError } from './errors'
+import type { Place } from './place'
+import { expectNumber } from './validate'
+
+/** How the built-in policy waits and gives up. */
+export interface RetryOptions {
+  /**
+   * Milliseconds before the first retry, which the next ones grow from. Default: the stream's
+   * reconnection time. What the server asks for with `retry` or `Retry-After` is a lower bound.
+   */
+  delay?: number
+  /** Milliseconds that the growth stops at. Default: 30,000. */
+  maxDelay?: number
+  /** What each failure in a row multiplies the delay by. Default: 2. */
+  factor?: number
+  /** The share of the delay, from 0 to 1, that is the most chance adds to it. Default: 1. */
+  jitter?: number
+  /** Failures in a row that are retried before the last error is thrown. Default: no limit. */
+  maxRetries?: number
+  /** Milliseconds of an open stream that clear the count of failures, as an event does. Default: 60,000. */
+  resetAfter?: number
+  /** The response statuses that are retried. Default: 408, 425, 429, 500, 502, 503, 504. */
+  statuses?: readonly number[]
+}
+
+/** What a {@link RetryPolicy} decides on. */
+export interface RetryContext {
+  /** What ended the attempt; `undefined` after a clean end of the body. */
+  readonly error: SseError | undefined
+  /** The number of the attempt that ended; the first is 1. */
+  readonly attempt: number
+  /** Attempts in a row, this one included, that ended without progress. */
+  readonly failures: number
+  /** Milliseconds that the built-in policy would wait. */
+  readonly delay: number
+  /** The last event ID that the next attempt will send. */
+  readonly lastEventId: string
+  /** The response of the attempt that ended, where one came. */
+  readonly response: Response | undefined
+}
+
+/** Returns the milliseconds to wait before the next attempt, or `false` to give up. */
+export type RetryPolicy = (context: RetryContext) => number | false | Promise<number | false>
+
+/** The statuses by which a server says that it has not acted on the request. */
+const REFUSALS = [401, 408, 425, 429, 503]
+
+/** Answers that are not worth a timer of their own: a server's `retry: 0` must not make a hot loop. */
+const SHORTEST = 100
+const HOUR = 3_600_000
+
+/** @throws {TypeError | RangeError} unless it is a usable `retry` option */
+export function expectRetry(retry: unknown): void {
+  if (retry === undefined || retry === false || typeof retry === 'function') return
+  if (typeof retry !== 'object' || retry === null) {
+    throw new TypeError(`Expected retry to be an object, a function or false, got ${retry}`)
+  }
+  const { statuses, jitter, ...numbers } = retry as RetryOptions
+  expectNumber('retry.jitter', jitter, 0, 1)
+  for (const [name, value] of Object.entries(numbers)) expectNumber(`retry.${name}`, value)
+  if (statuses !== undefined && !Array.isArray(statuses)) {
+    throw new TypeError(`Expected retry.statuses to be an array, got ${typeof statuses}`)
+  }
+}
+
+/**
+ * Milliseconds to wait after `failures` in a row: exponential, never sooner than the server asked,
+ * and spread upwards, so that a million clients do not return in one second.
+ */
+export function retryDelay(
+  { delay, maxDelay = 30_000, factor = 2, jitter = 1 }: RetryOptions,
+  failures: number,
+  { asked = 0, reconnectionTime }: Pick<Place, 'asked' | 'reconnectionTime'>,
+  response?: Response,
+): number {
+  const first = delay ?? Math.max(SHORTEST, Math.min(reconnectionTime, HOUR))
+  const base = Math.max(first, Math.min(asked, HOUR))
+  const grown = Math.min(base * factor ** (failures - 1), maxDelay)
+  const bound = Math.max(base, grown, retryAfter(response))
+  return bound + bound * jitter * Math.random()
+}
+
+/** Whether the built-in policy makes a new attempt. */
+export function shouldRetry(
+  { maxRetries = Number.POSITIVE_INFINITY, statuses = RETRIED_STATUSES }: RetryOptions,
+  { error, failures }: RetryContext,
+): boolean {
+  if (failures > maxRetries) return false
+  if (error === undefined) return true
+  return error.code === 'status' ? statuses.includes(error.status as number) : error.retriable
+}
+
+/**
+ * Whether repeating an unsafe request (a POST, say) can have no second effect: the server refused
+ * it, or can resume it from an ID. A clean end counts only where `onEnd` asks for a reconnect.
+ */
+export function isRepeatable({ error, lastEventId }: RetryContext): boolean {
+  return (
+    error === undefined ||
+    lastEventId !== '' ||
+    (error.code === 'status' && REFUSALS.includes(error.status as number))
+  )
+}
+
+/** Milliseconds that a `Retry-After` header asks for, as seconds or as a date. */
+function retryAfter(response: Response | undefined): number {
+  const value = response?.headers.get('retry-after')
+  if (!value) return 0
+  const milliseconds = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()
+  return milliseconds > 0 ? milliseconds : 0
+}

@@ -1,0 +1,274 @@
+import { abortable, sleep } from './abort'
+import { type ConnectionHooks, type ConnectionOptions, connect } from './connection'
+import { type DeliveryOptions, deliver } from './delivery'
+import { SseError } from './errors'
+import type { Gate } from './gate'
+import type { ServerSentEvent } from './parser'
+import type { Place } from './place'
+import {
+  type EventsInput,
+  isSafe,
+  planRequest,
+  type RequestOptions,
+  type RequestPlan,
+} from './request'
+import {
+  expectRetry,
+  isRepeatable,
+  type RetryOptions,
+  type RetryPolicy,
+  retryDelay,
+  shouldRetry,
+} from './retry'
+import { expectNumber, expectType } from './validate'
+
+/** Why the connection is made anew, and when. */
+export interface Reconnect {
+  /** What ended the attempt; `undefined` after a clean end of the body. */
+  readonly error: SseError | undefined
+  /** Milliseconds until the next attempt. */
+  readonly delay: number
+  /** The number of the attempt that ended; the first is 1. */
+  readonly attempt: number
+}
+
+/** The options that every face shares. */
+export interface StreamOptions<T = string>
+  extends RequestOptions,
+    ConnectionOptions,
+    DeliveryOptions<T> {
+  /** Ends the stream with its reason. */
+  signal?: AbortSignal | null
+  /** Where to resume: sent as `Last-Event-ID`. Default: `''`, from the start. */
+  lastEventId?: string
+  /**
+   * How to retry: the built-in policy's options, a policy of your own, or `false` for never.
+   * Passing it says that repeating the request is safe, whatever its method.
+   */
+  retry?: RetryOptions | RetryPolicy | false
+  /**
+   * What a clean end of the body means. Default: `'reconnect'` for the methods GET, HEAD and
+   * OPTIONS, `'complete'` for the others.
+   */
+  onEnd?: 'reconnect' | 'complete'
+  /** Called before each new attempt, and before its wait. */
+  onReconnect?: (reconnect: Reconnect) => void
+}
+
+/** One stretch of a session, for a face to fold over. */
+export type Step<T> =
+  | { readonly type: 'connecting' }
+  | { readonly type: 'open'; readonly response: Response }
+  | { readonly type: 'events'; readonly events: ServerSentEvent<string, T>[] }
+  | ({ readonly type: 'waiting' } & Reconnect)
+
+/** Everything a session needs to know, checked. */
+export interface SessionPlan<T> extends Omit<StreamOptions<T>, keyof RequestOptions> {
+  readonly request: RequestPlan
+  readonly fetch?: RequestOptions['fetch']
+  readonly hooks?: ConnectionHooks<ServerSentEvent> & { gate?: Gate }
+  /** What the built-in policy is where the caller passed none. */
+  readonly retryDefaults?: RetryOptions
+}
+
+/** The hands on a running session. */
+export class SessionControl {
+  /** Aborting it is the way to stop: everything the session holds is freed at once. The session
+   * aborts it when it ends. */
+  readonly stop: AbortController = new AbortController()
+  /** Drops the connection or the wait, and connects now. Set by the session. */
+  reconnect: () => void = () => {}
+}
+
+const RECONNECT = Symbol('reconnect')
+
+/**
+ * The reconnect loop, the only one: every face folds over its steps. Returning says that the
+ * stream is complete.
+ *
+ * @throws {SseError} what ended the stream
+ * @throws the signal's reason, once that is aborted
+ */
+export async function* session<T>(
+  plan: SessionPlan<T>,
+  place: Place,
+  control: SessionControl,
+): AsyncGenerator<Step<T>, void, void> {
+  const { signal } = control.stop
+  const { request, retry, retryDefaults, onReconnect } = plan
+  const backoff = { ...retryDefaults, ...(typeof retry === 'object' ? retry : undefined) }
+  let number = 0
+  let failures = 0
+  let refreshed = false
+  let error: SseError | undefined
+  let waiting: Reconnect | undefined
+
+  const callerAborts = () => control.stop.abort(plan.signal?.reason)
+  if (plan.signal?.aborted) callerAborts()
+  plan.signal?.addEventListener('abort', callerAborts)
+  // However the session ends, this signal is aborted, so this is where it lets go of the caller's.
+  signal.addEventListener('abort', () => plan.signal?.removeEventListener('abort', callerAborts))
+
+  try {
+    for (;;) {
+      if (signal.aborted) throw signal.reason
+      const attempt = new AbortController()
+      const stop = () => attempt.abort(signal.reason)
+      signal.addEventListener('abort', stop)
+      control.reconnect = () => attempt.abort(RECONNECT)
+      let ended: unknown
+      let safe = true
+      let response: Response | undefined
+      let openedAt = Number.POSITIVE_INFINITY
+      try {
+        await plan.hooks?.gate?.(attempt.signal, control.reconnect)
+        if (waiting) {
+          yield { type: 'waiting', ...waiting }
+          await sleep(waiting.delay, attempt.signal)
+        }
+        number++
+        yield { type: 'connecting' }
+        const { lastEventId } = place
+        const outgoing = await abortable(
+          attempt.signal,
+          request.build({ number, lastEventId, error, signal: attempt.signal }),
+        )
+        safe = isSafe(outgoing.init.method)
+        const connection = await connect(outgoing, attempt, place, { ...plan, ...plan.hooks })
+        response = connection.response
+        openedAt = performance.now()
+        refreshed = false
+        yield { type: 'open', response }
+        for (let batch = await connection.read(); batch; batch = await connection.read()) {
+          const { events, complete, error: failure } = deliver(batch, plan)
+          // Only an event proves the server healthy, so only an event resets the count.
+          failures = 0
+          if (events.length > 0) yield { type: 'events', events }
+          if (signal.aborted) throw signal.reason
+          if (failure) throw failure
+          connection.settle()
+          if (complete) return
+        }
+        if (plan.until !== undefined) {
+          throw new SseError(
+            'truncated',
+            'Expected the event that until names, got the end of the stream',
+            { response, status: response.status },
+          )
+        }
+      } catch (thrown) {
+        ended = attempt.signal.aborted ? attempt.signal.reason : thrown
+      } finally {
+        signal.removeEventListener('abort', stop)
+        attempt.abort()
+      }
+
+      if (signal.aborted) throw signal.reason
+      waiting = undefined
+      if (ended === RECONNECT) {
+        failures = 0
+        continue
+      }
+      if (ended !== undefined && !(ended instanceof SseError)) throw ended
+      error = ended
+      if (error) {
+        error.attempt = number
+        response = error.response
+        // "No Content" is the server's way to say: do not come back.
+        if (error.code === 'status' && error.status === 204) throw error
+      } else if ((plan.onEnd ?? (safe ? 'reconnect' : 'complete')) === 'complete') {
+        return
+      }
+
+      let delay: number | false
+      if (error?.code === 'status' && error.status === 401 && request.refreshable && !refreshed) {
+        refreshed = true
+        delay = 0
+      } else {
+        if (performance.now() - openedAt >= (backoff.resetAfter ?? 60_000)) failures = 0
+        failures++
+        const context = {
+          error,
+          attempt: number,
+          failures,
+          delay: retryDelay(backoff, failures, place, response),
+          lastEventId: place.lastEventId,
+          response,
+        }
+        if (typeof retry === 'function') {
+          delay = await abortable(signal, retry(context))
+          if (delay !== false) expectNumber('the delay that retry returns', delay ?? null)
+        } else {
+          const allowed = retry !== false && (retry || safe || isRepeatable(context))
+          delay = allowed && shouldRetry(backoff, context) ? context.delay : false
+        }
+        if (delay !== false) waiting = { error, delay, attempt: number }
+      }
+      if (delay === false) {
+        if (error) throw error
+        return
+      }
+      request.assertRepeatable(error)
+      onReconnect?.({ error, delay, attempt: number })
+    }
+  } finally {
+    control.stop.abort()
+  }
+}
+
+/**
+ * Checks everything that can be known before the first request.
+ *
+ * @throws {TypeError | RangeError}
+ */
+export function planSession<T>(
+  input: EventsInput,
+  {
+    signal,
+    lastEventId,
+    retry,
+    onEnd,
+    until,
+    decode,
+    connectTimeout,
+    idleTimeout,
+    maxEventSize,
+    onOpen,
+    onComment,
+    onReconnect,
+    ...init
+  }: StreamOptions<T> = {},
+): SessionPlan<T> {
+  for (const [name, value] of Object.entries({ decode, onOpen, onComment, onReconnect })) {
+    expectType(name, value, 'function')
+  }
+  for (const [name, value] of Object.entries({ connectTimeout, idleTimeout, maxEventSize })) {
+    expectNumber(name, value, Number.MIN_VALUE)
+  }
+  expectType('lastEventId', lastEventId, 'string')
+  if (until !== undefined && typeof until !== 'function') expectType('until', until, 'string')
+  if (onEnd !== undefined && onEnd !== 'reconnect' && onEnd !== 'complete') {
+    throw new TypeError(`Expected onEnd to be 'reconnect' or 'complete', got ${onEnd}`)
+  }
+  if (signal != null && typeof signal.addEventListener !== 'function') {
+    throw new TypeError(`Expected signal to be an AbortSignal, got ${typeof signal}`)
+  }
+  expectRetry(retry)
+  const request = planRequest(input, init)
+  return {
+    request,
+    fetch: init.fetch,
+    signal: signal ?? request.signal,
+    lastEventId,
+    retry,
+    onEnd,
+    until,
+    decode,
+    connectTimeout,
+    idleTimeout,
+    maxEventSize,
+    onOpen,
+    onComment,
+    onReconnect,
+  }
+}
