@@ -30,7 +30,6 @@ export async function createDemoServer({ port = 0, tokenSeconds = 8, typingMs = 
   const streams = new Set()
 
   const tick = () => channel.publish('message', { ...market.next(), at: Date.now() })
-  const ticking = setInterval(tick, 400)
 
   const app = express()
   app.disable('x-powered-by')
@@ -175,7 +174,9 @@ export async function createDemoServer({ port = 0, tokenSeconds = 8, typingMs = 
 
   const server = createServer(app)
   server.listen(port, '127.0.0.1')
+  // Rejects where the port is taken; nothing runs yet that would have to be stopped then.
   await once(server, 'listening')
+  const ticking = setInterval(tick, 400)
   const address = /** @type {import('node:net').AddressInfo} */ (server.address())
 
   return {

@@ -17,6 +17,9 @@ export interface Message {
   text: string
 }
 
+/** Prices of one symbol that the page keeps and draws. */
+export const shown = 24
+
 export type Feed = ReturnType<typeof useFeed>
 
 export function useFeed() {
@@ -59,7 +62,7 @@ export function useFeed() {
   function onPrice(event: MessageEvent): void {
     const { symbol, price, at } = JSON.parse(event.data)
     count(event, at)
-    const history = [...(quotes.get(symbol)?.history ?? []).slice(-39), price]
+    const history = [...(quotes.get(symbol)?.history ?? []).slice(-(shown - 1)), price]
     quotes.set(symbol, { symbol, price, history })
   }
 
@@ -89,6 +92,7 @@ export function useFeed() {
   source.onerror = (event) => {
     const wasOpen = lane.status === 'open'
     lane.enter(source.status)
+    if (source.status === 'closed') tell('bad', `${event.message}. Retry starts anew.`)
     if (!wasOpen) return
     lostAt = Date.now()
     const expired = lostAt >= session.expiresAt - 250
@@ -115,8 +119,12 @@ export function useFeed() {
 
     async cut() {
       Object.assign(cut, { asked: true, event: 0, retell: () => {} })
-      cut.event = (await cutTheLine()) ?? 0
-      cut.retell(cutText())
+      try {
+        cut.event = (await cutTheLine()) ?? 0
+        cut.retell(cutText())
+      } catch (error) {
+        tell('bad', String(error))
+      }
     },
 
     stop() {
@@ -131,7 +139,9 @@ export function useFeed() {
     },
 
     // #region send
-    say: (text: string) => source.send('chat', text),
+    say(text: string) {
+      return source.send('chat', text)
+    },
     // #endregion
   }
 }

@@ -3,7 +3,16 @@ import type { Attempt } from 'tidings'
 import { reactive } from 'vue'
 import { tell, tokenIssued } from './trace'
 
-export const session = reactive({ name: '', token: '', issuedAt: 0, expiresAt: 0, refreshes: 0 })
+export const session = reactive({
+  /** Empty until logged in. */
+  name: '',
+  token: '',
+  issuedAt: 0,
+  expiresAt: 0,
+  refreshes: 0,
+  /** Why there is a login form again. */
+  notice: '',
+})
 
 async function request(path: string, body?: unknown): Promise<void> {
   const response = await fetch(path, {
@@ -11,6 +20,9 @@ async function request(path: string, body?: unknown): Promise<void> {
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body ?? {}),
   })
+  if (response.status === 401) {
+    Object.assign(session, { name: '', notice: 'The server no longer knows you. Log in again.' })
+  }
   if (!response.ok) throw new Error(`Expected a token from ${path}, got ${response.status}`)
   const { token, expiresAt } = await response.json()
   Object.assign(session, { token, expiresAt, issuedAt: Date.now() })
@@ -19,7 +31,7 @@ async function request(path: string, body?: unknown): Promise<void> {
 
 export async function login(name: string): Promise<void> {
   await request('/api/login', { name })
-  session.name = name
+  Object.assign(session, { name, notice: '' })
 }
 
 let refreshing: Promise<void> | undefined
@@ -27,17 +39,10 @@ let refreshing: Promise<void> | undefined
 /** Buys a new token with the cookie. Whoever asks meanwhile shares the one request. */
 export function refresh(): Promise<void> {
   refreshing ??= request('/api/refresh')
-    .then(
-      () => {
-        session.refreshes += 1
-        tell('token', 'The token had expired (401): got a new one, tried again at once.')
-      },
-      (error) => {
-        // The server no longer knows us: back to the login form.
-        session.name = ''
-        throw error
-      },
-    )
+    .then(() => {
+      session.refreshes += 1
+      tell('token', 'The token had expired (401): got a new one, tried again at once.')
+    })
     .finally(() => {
       refreshing = undefined
     })

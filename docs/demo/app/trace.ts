@@ -111,7 +111,7 @@ export function tell(mood: Mood, text: string): (text: string) => void {
   keys += 1
   const key = keys
   story.unshift({ key, at: Date.now(), mood, text })
-  if (story.length > 5) story.pop()
+  if (story.length > 4) story.pop()
   return (rewritten) => {
     const index = story.findIndex((line) => line.key === key)
     const line = story[index]
