@@ -1,15 +1,22 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import type { Browser, ConsoleMessage, Page } from 'playwright-core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { buildDemoPage } from '../../docs/demo/build.js'
 import { createDemoServer } from '../../docs/demo/server.js'
 import { launch } from './chromium'
 
 /** Milliseconds any one thing on the page may take. */
 const patience = 10_000
+vi.setConfig({ testTimeout: 4 * patience })
 
 let browser: Browser
 let server: Awaited<ReturnType<typeof createDemoServer>>
 let page: Page
+
+/** The `Last-Event-ID` of every request for an answer. */
+const answersFrom: (string | undefined)[] = []
 
 /** What the console complained about, but for what a lost line and a 401 make Chromium say. */
 const complaints: string[] = []
@@ -17,7 +24,7 @@ const complaints: string[] = []
 beforeAll(async () => {
   // Installing a browser, where there is none, is what takes long here.
   await buildDemoPage()
-  server = await createDemoServer({ tokenSeconds: 4 })
+  server = await createDemoServer({ tokenSeconds: 4, typingMs: 40 })
   browser = await launch()
   page = await browser.newPage()
   page.setDefaultTimeout(patience)
@@ -25,6 +32,9 @@ beforeAll(async () => {
     if (!isForcedFailure(message)) complaints.push(`${message.type()}: ${message.text()}`)
   })
   page.on('pageerror', (error) => complaints.push(String(error)))
+  page.on('request', (request) => {
+    if (request.url().endsWith('/api/answer')) answersFrom.push(request.headers()['last-event-id'])
+  })
   await page.goto(server.url)
 }, 300_000)
 
@@ -43,7 +53,9 @@ function isForcedFailure(message: ConsoleMessage): boolean {
 const button = (name: string) => page.getByRole('button', { name })
 const panel = (name: string) => page.getByRole('region', { name, exact: true })
 const status = (name: string) => page.locator(`[data-status="${name}"]`).waitFor()
-const story = (text: string) => page.getByText(text).first().waitFor()
+
+/** Waits for a line of the story, and returns it. */
+const story = (text: string | RegExp) => page.getByText(text).first().innerText()
 
 async function count(name: string): Promise<number> {
   return Number(await page.locator(`[data-count="${name}"]`).innerText())
@@ -76,9 +88,11 @@ test('the page logs in and shows live prices over a bearer stream', async () => 
 test('a line cut in the middle of an event is resumed with nothing missed and nothing doubled', async () => {
   await status('open')
   await button('Cut the line').click()
-  await story('You cut the line in the middle of event')
-  await status('waiting')
-  await story('Back after')
+  const told = await story('You cut the line in the middle of event')
+  const [, half] = /event (\d+)\.$/.exec(told) ?? []
+  // The half that came does not count: the place is still the event before it.
+  await story(`resumed after event ${Number(half) - 1}.`)
+  await page.locator('rect.waiting').first().waitFor({ state: 'attached' })
   const received = await count('received')
   await countOver('received', received + 2)
   await nothingLost()
@@ -116,6 +130,10 @@ test('an answer can be stopped, continued and cut, and ends up whole', async () 
   await status('open')
   await button('Cut the line').click()
   await answer.getByText('watch me finish the sentence.').waitFor()
+  const [first, continued, resumed] = answersFrom
+  expect(first).toBeUndefined()
+  expect(Number(continued)).toBeGreaterThan(5)
+  expect(Number(resumed)).toBeGreaterThan(Number(continued))
   const whole = await answer.locator('[data-answer]').innerText()
   expect(whole.startsWith(stopped.trim())).toBe(true)
   expect(whole.match(/Every event carries a number/g)).toHaveLength(1)
@@ -138,6 +156,12 @@ test('Stop closes the feed, and Retry picks up what was sent meanwhile', async (
 
 test('the page never complained', () => {
   expect(complaints).toEqual([])
+})
+
+test('the headless check passes, and its process exits by itself', async () => {
+  const start = fileURLToPath(new URL('../../docs/demo/start.js', import.meta.url))
+  const { stdout } = await promisify(execFile)(process.execPath, [start, '--check'])
+  expect(stdout).toMatch(/ 0 failed/)
 })
 
 async function sayFromElsewhere(data: string): Promise<void> {

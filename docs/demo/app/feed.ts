@@ -120,9 +120,13 @@ export function useFeed() {
     async cut() {
       Object.assign(cut, { asked: true, event: 0, retell: () => {} })
       try {
-        cut.event = (await cutTheLine()) ?? 0
+        const event = await cutTheLine()
+        cut.event = event ?? 0
         cut.retell(cutText())
+        // Nothing was open to be cut: the next break is none of our doing.
+        if (event === undefined) cut.asked = false
       } catch (error) {
+        cut.asked = false
         tell('bad', String(error))
       }
     },
