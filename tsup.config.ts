@@ -13,6 +13,7 @@ export default defineConfig([
     entry: {
       index: 'src/index.ts',
       'fetch-event-source': 'src/fetch-event-source.ts',
+      auth: 'src/auth.ts',
       // Files of their own, so that a bundler drops the face that an app does not import.
       events: 'src/events.ts',
       'event-source': 'src/event-source.ts',
@@ -26,9 +27,10 @@ export default defineConfig([
     entry: {
       index: 'src/index.ts',
       'fetch-event-source': 'src/fetch-event-source.ts',
+      auth: 'src/auth.ts',
       errors: 'src/errors.ts',
     },
-    dts: { entry: ['src/index.ts', 'src/fetch-event-source.ts'] },
+    dts: { entry: ['src/index.ts', 'src/fetch-event-source.ts', 'src/auth.ts'] },
     esbuildPlugins: [
       {
         // One SseError for every entry, so that `instanceof` holds between them.

@@ -51,22 +51,22 @@ const asyncDispose: typeof Symbol.asyncDispose =
 export function events<T = string>(
   input: EventsInput,
   options: EventsOptions<T> = {},
-): EventStream<T> {
+): EventStream<ServerSentEvent<string, T>> {
   return new EventStream(input, options)
 }
 
 /** A stream of events: what {@link events} returns. */
-export class EventStream<T = string>
-  implements AsyncIterable<ServerSentEvent<string, T>>, AsyncDisposable
+export class EventStream<E extends AnyEvent = ServerSentEvent>
+  implements AsyncIterable<E>, AsyncDisposable
 {
-  readonly #plan: SessionPlan<T>
+  readonly #plan: SessionPlan<unknown>
   readonly #place: Place
   #control: SessionControl | undefined
   #status: EventStreamStatus = 'idle'
   #response: Response | undefined
 
   /** @internal */
-  constructor(input: EventsInput, { dedupe, ...options }: EventsOptions<T>) {
+  constructor(input: EventsInput, { dedupe, ...options }: EventsOptions<unknown>) {
     expectNumber('dedupe', dedupe)
     this.#plan = planSession(input, options)
     this.#place = new Place(options.lastEventId, RECONNECTION_TIME, dedupe)
@@ -111,7 +111,7 @@ export class EventStream<T = string>
    *
    * @throws {TypeError} while another consumer is iterating
    */
-  [Symbol.asyncIterator](): AsyncIterator<ServerSentEvent<string, T>, undefined> {
+  [Symbol.asyncIterator](): AsyncIterator<E, undefined> {
     const control = this.#newControl()
     return new EventIterator(this.#batches(control), control, this.#place)
   }
@@ -121,7 +121,7 @@ export class EventStream<T = string>
    *
    * @throws {TypeError} while another consumer is iterating
    */
-  batches(): AsyncIterable<ServerSentEvent<string, T>[]> {
+  batches(): AsyncIterable<E[]> {
     return {
       [Symbol.asyncIterator]: () => {
         const control = this.#newControl()
@@ -153,7 +153,7 @@ export class EventStream<T = string>
   }
 
   /** Folds a session, which starts with the first `next()`, into this object's state. */
-  async *#batches(control: SessionControl): AsyncGenerator<Batch<T>, undefined, void> {
+  async *#batches(control: SessionControl): AsyncGenerator<E[], undefined, void> {
     this.#newControl()
     const { signal } = control.stop
     this.#control = control
@@ -165,7 +165,7 @@ export class EventStream<T = string>
       for await (const step of session(this.#plan, this.#place, control)) {
         if (signal.aborted) continue
         if (step.type === 'events') {
-          yield step.events
+          yield step.events as unknown[] as E[]
           continue
         }
         this.#status = step.type
@@ -178,20 +178,20 @@ export class EventStream<T = string>
   }
 }
 
-type Batch<T> = ServerSentEvent<string, T>[]
+type AnyEvent = ServerSentEvent<string, unknown>
 
 /** Hands out a batch one by one. By hand, because a generator costs several times as much an event. */
-class EventIterator<T> implements AsyncIterator<ServerSentEvent<string, T>, undefined> {
-  readonly #batches: AsyncGenerator<Batch<T>, undefined, void>
+class EventIterator<E extends AnyEvent> implements AsyncIterator<E, undefined> {
+  readonly #batches: AsyncGenerator<E[], undefined, void>
   readonly #control: SessionControl
   readonly #place: Place
-  #batch: Batch<T> = []
+  #batch: E[] = []
   #index = 0
   /** The read under way, where there is one: calls that come meanwhile queue up behind it. */
   #reading: Promise<unknown> | undefined
 
   constructor(
-    batches: AsyncGenerator<Batch<T>, undefined, void>,
+    batches: AsyncGenerator<E[], undefined, void>,
     control: SessionControl,
     place: Place,
   ) {
@@ -203,7 +203,7 @@ class EventIterator<T> implements AsyncIterator<ServerSentEvent<string, T>, unde
     })
   }
 
-  next(): Promise<IteratorResult<ServerSentEvent<string, T>, undefined>> {
+  next(): Promise<IteratorResult<E, undefined>> {
     const event = this.#reading ? undefined : this.#take()
     if (event) return Promise.resolve({ done: false, value: event })
     const read = () => this.#read()
@@ -220,7 +220,7 @@ class EventIterator<T> implements AsyncIterator<ServerSentEvent<string, T>, unde
     return stop(this.#control)
   }
 
-  async #read(): Promise<IteratorResult<ServerSentEvent<string, T>, undefined>> {
+  async #read(): Promise<IteratorResult<E, undefined>> {
     for (;;) {
       const event = this.#take()
       if (event) return { done: false, value: event }
@@ -231,7 +231,7 @@ class EventIterator<T> implements AsyncIterator<ServerSentEvent<string, T>, unde
     }
   }
 
-  #take(): ServerSentEvent<string, T> | undefined {
+  #take(): E | undefined {
     const event = this.#batch[this.#index]
     if (event) {
       this.#index++

@@ -96,7 +96,7 @@ export function useFeed() {
     if (!wasOpen) return
     lostAt = Date.now()
     const expired = lostAt >= session.expiresAt - 250
-    lane.tick(cut.asked ? 'cut' : expired ? 'expired' : (event.code ?? 'ended'))
+    lane.tick(cut.asked ? 'cut' : expired ? 'expired' : String(event.code ?? 'ended'))
     if (cut.asked) cut.retell = tell('bad', cutText())
     else if (expired) tell('bad', 'The token expired, and the server ended the stream.')
     else tell('bad', event.message)
