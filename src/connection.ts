@@ -1,6 +1,6 @@
-import { abortable } from './abort'
+import { abortable, later } from './abort'
 import { SseError } from './errors'
-import { drop, exchange, refusal } from './exchange'
+import { drop, exchange, networkError, refusal } from './exchange'
 import { EventStreamParser, type ParserOptions, type ServerSentEvent } from './parser'
 import type { Place } from './place'
 import type { OutgoingRequest, RequestOptions } from './request'
@@ -41,6 +41,7 @@ const READS_PER_TURN = 64
 /**
  * One attempt: sends the request, checks the response, turns its body into batches of events.
  * Aborting `control` frees everything it holds; its own timeouts do so with their error as reason.
+ * Once that is aborted, its reason counts, whatever is thrown.
  *
  * @throws {SseError}
  */
@@ -55,7 +56,7 @@ export async function connect<E = ServerSentEvent>(
 
   const deadline =
     connectTimeout &&
-    setTimeout(() => {
+    later(() => {
       control.abort(
         new SseError('timeout', `Expected response headers within ${connectTimeout} ms, got none`),
       )
@@ -66,7 +67,6 @@ export async function connect<E = ServerSentEvent>(
   try {
     await abortable(signal, onOpen?.(response))
   } catch (cause) {
-    if (signal.aborted) throw cause
     drop(response)
     const { status } = response
     const message = 'onOpen refused the response; its error is the cause'
@@ -84,7 +84,7 @@ export async function connect<E = ServerSentEvent>(
   if (idleTimeout) {
     // One timer that looks at a clock, not one per chunk.
     const watch = (delay: number) => {
-      silence = setTimeout(() => {
+      silence = later(() => {
         const left = waitingSince + idleTimeout - performance.now()
         if (left > 0) return watch(Math.min(left, idleTimeout))
         control.abort(
@@ -108,24 +108,17 @@ export async function connect<E = ServerSentEvent>(
       place.lastEventId = parser.lastEventId
     },
     async read() {
-      for (;;) {
-        if (signal.aborted) throw signal.reason
-        if (failure) throw failure
-        if (!reader) return undefined
+      while (reader && !failure) {
         if (++reads % READS_PER_TURN === 0) await turn()
-        waitingSince = performance.now()
         let result: ReadableStreamReadResult<Uint8Array>
+        waitingSince = performance.now()
         try {
           result = await reader.read()
         } catch (cause) {
-          if (signal.aborted) throw signal.reason
-          throw new SseError(
-            'network',
-            'The connection was lost while the stream was read; the runtime’s error is the cause',
-            { cause, response, status: response.status },
-          )
+          throw networkError('The connection was lost while the stream was read', cause, response)
         }
         waitingSince = Number.POSITIVE_INFINITY
+        // A cancelled body ends as a complete one does.
         if (signal.aborted) throw signal.reason
         if (result.done) return undefined
         const batch: E[] = []
@@ -139,6 +132,8 @@ export async function connect<E = ServerSentEvent>(
         if (batch.length > 0) return batch
         if (!failure) connection.settle()
       }
+      if (failure) throw failure
+      return undefined
     },
   }
   return connection
@@ -146,19 +141,17 @@ export async function connect<E = ServerSentEvent>(
 
 /** @see https://html.spec.whatwg.org/multipage/server-sent-events.html#sse-processing-model */
 async function acceptEventStream(response: Response, signal: AbortSignal): Promise<void> {
-  if (response.status !== 200) {
-    const status = `${response.status} ${response.statusText}`.trim()
-    throw await refusal('status', `Expected status 200, got ${status}`, response, signal)
+  const { status, statusText = '', headers } = response
+  if (status !== 200) {
+    const message = `Expected status 200, got ${status} ${statusText}`.trim()
+    throw await refusal('status', message, response, signal)
   }
-  const type = response.headers.get('content-type')
-  if (!/^\s*text\/event-stream\s*(;|$)/i.test(type ?? '')) {
-    const hint = /html/i.test(type ?? '') ? ': a login page, or the wrong URL?' : ''
-    throw await refusal(
-      'content-type',
-      `Expected content-type text/event-stream, got ${type ?? 'none'}${hint}`,
-      response,
-      signal,
-    )
+  const type = headers.get('content-type') ?? 'none'
+  // Of several values, the last that is a type counts (Fetch standard, extract a MIME type).
+  if (!/(^|,)[\t ]*text\/event-stream[\t ]*(?!.*,.*\/)([;,]|$)/i.test(type)) {
+    const hint = /html/i.test(type) ? ': a login page, or the wrong URL?' : ''
+    const message = `Expected content-type text/event-stream, got ${type}${hint}`
+    throw await refusal('content-type', message, response, signal)
   }
 }
 
@@ -173,15 +166,12 @@ function openBody({ body }: Response): ReadableStreamDefaultReader<Uint8Array> |
   return body.getReader()
 }
 
-/** Lets the event loop turn once. A timer would cost browsers 4 ms. */
+/** Lets the event loop turn once. A timer would cost browsers 4 ms, and hidden pages a second. */
 function turn(): Promise<unknown> {
   return new Promise((resolve) => {
-    if (typeof MessageChannel !== 'function') return setTimeout(resolve)
+    if (!globalThis.MessageChannel) return setTimeout(resolve)
     const { port1, port2 } = new MessageChannel()
-    port1.onmessage = () => {
-      port1.close()
-      resolve(undefined)
-    }
+    port1.onmessage = () => resolve(port1.close())
     port2.postMessage(0)
   })
 }

@@ -24,25 +24,31 @@ export class EventStreamDecoder {
   // Not a subclass of TransformStream: that would need the global when the module is imported.
   constructor({ lastEventId, ...options }: EventStreamDecoderOptions = {}) {
     const parser = new EventStreamParser(lastEventId, options)
+    const { readable: chunks, writable } = new TransformStream<Uint8Array | string>()
+    const reader = chunks.getReader()
     let failure: unknown
-    const { readable, writable } = new TransformStream<Uint8Array | string, ServerSentEvent>({
-      transform(chunk, controller) {
-        if (failure) throw failure
-        const batch: ServerSentEvent[] = []
-        try {
-          parser.push(chunk, batch)
-        } catch (error) {
-          // Thrown at the next step: an error would take the events before it out of the queue.
-          failure = error
-        }
-        for (const event of batch) controller.enqueue(event)
-        if (batch.length === 0 && failure) throw failure
-      },
-      flush() {
-        if (failure) throw failure
-      },
-    })
-    this.readable = readable
     this.writable = writable
+    // Pulled when all events have been read: an error would take those before it out of the queue.
+    this.readable = new ReadableStream<ServerSentEvent>(
+      {
+        async pull(controller) {
+          const batch: ServerSentEvent[] = []
+          while (batch.length === 0) {
+            if (failure) throw failure
+            const { done, value } = await reader.read()
+            if (done) return controller.close()
+            try {
+              parser.push(value, batch)
+            } catch (error) {
+              failure = error
+              reader.cancel(error).catch(() => {})
+            }
+          }
+          for (const event of batch) controller.enqueue(event)
+        },
+        cancel: (reason) => reader.cancel(reason),
+      },
+      { highWaterMark: 0 },
+    )
   }
 }

@@ -1,6 +1,9 @@
 import { SseError } from './errors'
 import type { ServerSentEvent } from './parser'
 
+/** In the types alone, so that `JSON.parse`, whose second parameter this is, can be `decode`. */
+type Reviver = NonNullable<Parameters<typeof JSON.parse>[1]>
+
 /** What of the stream reaches the consumer, and in which form. */
 export interface DeliveryOptions<T = string> {
   /**
@@ -12,7 +15,7 @@ export interface DeliveryOptions<T = string> {
    * Makes an event's `data` of its text, `JSON.parse` say. A throw ends the stream with code `data`.
    * Default: the text.
    */
-  decode?: (data: string, event: ServerSentEvent) => T
+  decode?: (data: string, event: ServerSentEvent & Reviver) => T
 }
 
 /** A batch as it is delivered, and what it leads to when it has been. */
@@ -39,7 +42,7 @@ export function deliver<T>(
     }
     const { type, data, lastEventId } = event
     try {
-      events.push({ type, data: decode(data, event), lastEventId })
+      events.push({ type, data: decode(data, event as typeof event & Reviver), lastEventId })
     } catch (cause) {
       const message = `decode failed on the data of an event of type ${JSON.stringify(type)}; its error is the cause`
       return { events, error: new SseError('data', message, { cause }) }

@@ -125,15 +125,8 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
     return {
       [Symbol.asyncIterator]: () => {
         const control = this.#newControl()
-        const batches = this.#batches(control)
-        return {
-          next: async () => {
-            const result = await batches.next()
-            if (!result.done) for (const event of result.value) this.#place.deliver(event)
-            return result
-          },
-          return: () => stop(control),
-        }
+        const batches = this.#batches(control, true)
+        return { next: () => batches.next(), return: () => stop(control) }
       },
     }
   }
@@ -153,9 +146,10 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
   }
 
   /** Folds a session, which starts with the first `next()`, into this object's state. */
-  async *#batches(control: SessionControl): AsyncGenerator<E[], undefined, void> {
-    this.#newControl()
+  async *#batches(control: SessionControl, whole?: boolean): AsyncGenerator<E[], undefined, void> {
     const { signal } = control.stop
+    if (signal.aborted) return
+    this.#newControl()
     this.#control = control
     signal.addEventListener('abort', () => {
       this.#control = this.#response = undefined
@@ -165,6 +159,7 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
       for await (const step of session(this.#plan, this.#place, control)) {
         if (signal.aborted) continue
         if (step.type === 'events') {
+          if (whole) for (const event of step.events) this.#place.deliver(event)
           yield step.events as unknown[] as E[]
           continue
         }
@@ -226,6 +221,8 @@ class EventIterator<E extends AnyEvent> implements AsyncIterator<E, undefined> {
       if (event) return { done: false, value: event }
       const result = await this.#batches.next()
       if (result.done) return result
+      // Closed while the batch was on its way: the end is what is left to tell.
+      if (this.#control.stop.signal.aborted) continue
       this.#batch = result.value
       this.#index = 0
     }

@@ -1,6 +1,6 @@
 import { abortable } from './abort'
 import { SseError, type SseErrorCode } from './errors'
-import { isSafe, type OutgoingRequest, type RequestOptions } from './request'
+import type { OutgoingRequest, RequestOptions } from './request'
 
 const EXCERPT_BYTES = 4096
 const EXCERPT_TIME = 1000
@@ -17,32 +17,24 @@ export async function exchange(
   fetch: RequestOptions['fetch'] = globalThis.fetch,
 ): Promise<Response> {
   const { init, guarded } = request
-  const { signal } = init
   // A page cannot see where a redirect leads before it is followed; other runtimes can.
   const watched = guarded && globalThis.location === undefined
   let { url } = request
   let options: RequestInit = watched ? { ...init, redirect: 'manual' } : init
   for (let hops = 0; ; hops++) {
-    const response = await send(fetch, url, options, signal)
-    const location =
-      watched && /^30[12378]$/.test(`${response.status}`) && response.headers.get('location')
-    if (!location) {
-      if (guarded && response.redirected) sameOrigin(request.url, response.url)
-      return response
-    }
+    const response = await call(fetch, url, options, init.signal)
+    const location = watched
+      ? /^30[12378]$/.test(`${response.status}`) && response.headers.get('location')
+      : guarded && response.redirected && response.url
+    if (!location) return response
+    url = follow(location, url, response)
+    if (!watched) return response
     drop(response)
-    const target = new URL(location, url).href
-    sameOrigin(request.url, target)
     if (hops === MOST_REDIRECTS) {
       throw new SseError('redirect', `Expected at most ${MOST_REDIRECTS} redirects, got more`)
     }
-    url = target
     // As fetch does it: these statuses turn a POST into a GET (Fetch standard, HTTP-redirect fetch).
-    if (
-      response.status < 303
-        ? init.method === 'POST'
-        : response.status === 303 && !isSafe(init.method)
-    ) {
+    if (/^30([12] post$|3 (?!get$|head$))/i.test(`${response.status} ${init.method}`)) {
       const headers = new Headers(init.headers)
       headers.delete('content-type')
       options = { ...options, method: 'GET', body: undefined, headers }
@@ -50,7 +42,11 @@ export async function exchange(
   }
 }
 
-/** A refusal of `response`, with the first of its text; the rest is dropped and its socket freed. */
+/**
+ * A refusal of `response`, with the first of its text; the rest is dropped and its socket freed.
+ *
+ * @throws the signal's reason, at once when that is aborted
+ */
 export async function refusal(
   code: SseErrorCode,
   message: string,
@@ -61,70 +57,93 @@ export async function refusal(
   return new SseError(code, message, { status: response.status, response, body })
 }
 
-async function send(
+/** A failure of the runtime's, with the system's code that Node hides in the cause of its error. */
+export function networkError(message: string, cause: unknown, response?: Response): SseError {
+  // A fetch of the caller's may know better.
+  if (cause instanceof SseError) return cause
+  const { code, cause: inner } = Object(cause)
+  const name = inner?.code ?? code
+  // The numbers are a DOMException's and say nothing. No more than the code: Deno's texts hold the URL.
+  const hint = typeof name === 'string' ? ` (${name})` : ''
+  return new SseError('network', `${message}${hint}; the runtime’s error is the cause`, {
+    cause,
+    response,
+    status: response?.status,
+  })
+}
+
+async function call(
   fetch: NonNullable<RequestOptions['fetch']>,
   url: string,
   init: RequestInit,
   signal: AbortSignal,
 ): Promise<Response> {
-  const sent = (async () => {
-    let response: Response
-    try {
-      response = await fetch(url, init)
-    } catch (cause) {
-      throw new SseError(
-        'network',
-        'The request failed before a response came; the runtime’s error is the cause. Check the network, the URL, CORS and TLS',
-        { cause },
-      )
-    }
-    if (typeof response?.headers?.get !== 'function') {
-      throw new TypeError(`Expected fetch to return a Response, got ${typeof response}`)
+  // In an async function, because a fetch may throw as well as reject.
+  const sent = (async () => fetch(url, init))()
+  let response: Response
+  try {
+    response = await abortable(signal, sent)
+  } catch (cause) {
+    if (!signal.aborted) {
+      throw networkError('The request failed: check the network, the URL, CORS and TLS', cause)
     }
     // A fetch that does not heed the signal answers to nobody.
-    if (signal.aborted) drop(response)
-    return response
-  })()
-  return abortable(signal, sent)
+    sent.then(drop, () => {})
+    throw signal.reason
+  }
+  if (typeof response?.headers?.get !== 'function') {
+    throw new TypeError(`Expected fetch to return a Response, got ${typeof response}`)
+  }
+  return response
 }
 
-function sameOrigin(from: string, to: string): void {
-  const [own, other] = [new URL(from).origin, new URL(to).origin]
-  if (own !== other) {
-    throw new SseError(
-      'redirect',
-      `Expected a redirect within ${own}, got one to ${other}, which must not see the caller’s headers. Use that URL, or pass redirect: 'follow' to send them`,
-    )
+/** Where a redirect leads, if that is within the origin. */
+function follow(location: string, url: string, response: Response): string {
+  let own = 'the origin'
+  let other = 'an invalid URL'
+  try {
+    own = new URL(url).origin
+    const target = new URL(location, url)
+    other = target.origin
+    if (own === other) return target.href
+  } catch {
+    // An invalid URL is no place to send headers to either.
   }
+  drop(response)
+  throw new SseError(
+    'redirect',
+    `Expected a redirect within ${own}, got one to ${other}, which must not see the caller’s headers. Use that URL, or pass redirect: 'follow' to send them`,
+  )
 }
 
 /** A server may trickle its error page for ever: the cap is one of bytes and of time. */
-async function excerpt(response: Response, signal: AbortSignal): Promise<string> {
-  if (!response.body || response.body.locked) return ''
-  const reader = response.body.getReader()
-  const decoder = new TextDecoder()
+async function excerpt({ body }: Response, signal: AbortSignal): Promise<string> {
   let text = ''
-  let left = EXCERPT_BYTES
-  const cancel = () => reader.cancel().catch(() => {})
-  const timer = setTimeout(cancel, EXCERPT_TIME)
-  signal.addEventListener('abort', cancel)
-  try {
-    // A cancel settles the pending read as done, whatever the source does about it.
-    for (let result = await reader.read(); !result.done && left > 0; result = await reader.read()) {
-      const bytes = result.value.subarray(0, left)
+  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined
+  const read = async () => {
+    reader = body?.getReader()
+    const decoder = new TextDecoder()
+    for (let left = EXCERPT_BYTES; reader && left > 0; ) {
+      const { done, value } = await reader.read()
+      if (done) return
+      const bytes = value.subarray(0, left)
       left -= bytes.length
       text += decoder.decode(bytes, { stream: true })
     }
-  } catch {
-    // What could be read is all there is to show: the refusal itself is the error.
   }
+  // A cancel settles the pending read as done, whatever the source does about it.
+  const cancel = () => reader?.cancel().catch(() => {})
+  const timer = setTimeout(cancel, EXCERPT_TIME)
+  // What could be read is all there is to show: the refusal itself is the error.
+  await abortable(signal, read()).catch(() => {})
   clearTimeout(timer)
-  signal.removeEventListener('abort', cancel)
   cancel()
+  if (signal.aborted) throw signal.reason
   return text
 }
 
 /** Not awaited: some implementations never settle a cancel. */
 export function drop(response: Response): void {
-  response.body?.cancel().catch(() => {})
+  // Optional twice: neither the body nor its kind is certain where `fetch` is the caller's.
+  response?.body?.cancel?.().catch(() => {})
 }

@@ -1,10 +1,10 @@
-import { SseError, type SseErrorCode } from './errors'
+import { SseError } from './errors'
 import { refusal } from './exchange'
 import { type Gate, whileVisible } from './gate'
-import { EventStreamParser, type ServerSentEvent } from './parser'
+import { EventStreamParser, type ParserOptions, type ServerSentEvent } from './parser'
 import { Place } from './place'
-import { type Attempt, toHeaders } from './request'
-import { planSession, SessionControl, session } from './session'
+import { planRequest, type RequestOptions, type RequestPlan } from './request'
+import { SessionControl, session } from './session'
 
 /** The content type that a stream must have unless `onopen` says otherwise. */
 export const EventStreamContentType = 'text/event-stream'
@@ -21,13 +21,10 @@ export interface EventSourceMessage {
   retry?: number
 }
 
-/** What `fetchEventSource` takes; everything else passes through to `fetch`. */
-export interface FetchEventSourceInit extends Omit<RequestInit, 'headers'> {
-  /** Headers, or a function that makes them before every attempt. */
-  headers?:
-    | Record<string, string>
-    | Headers
-    | ((attempt: Attempt) => HeadersInit | Promise<HeadersInit>)
+/** What the original takes, to the letter; everything else passes through to `fetch`. */
+export interface FetchEventSourceInit extends RequestInit {
+  /** Default: `accept: text/event-stream`. */
+  headers?: Record<string, string>
   /** Checks the response, in place of the check of its content type; a throw goes to `onerror`. */
   onopen?: (response: Response) => Promise<void>
   /** Called with every block of the stream; a throw goes to `onerror`. */
@@ -42,15 +39,36 @@ export interface FetchEventSourceInit extends Omit<RequestInit, 'headers'> {
   onerror?: (error: any) => number | null | undefined | void
   /** Keeps the connection while the page is hidden. Default: `false`. */
   openWhenHidden?: boolean
-  /** Default: `globalThis.fetch`. */
+  /** Called with the input and what is sent, headers as a plain object. Default: `globalThis.fetch`. */
   fetch?: typeof globalThis.fetch
+}
+
+/** What `fetchEventSource` takes: more than the original does. */
+export interface FetchEventSourceOptions
+  extends Omit<FetchEventSourceInit, 'headers' | 'onerror' | 'fetch'>,
+    Pick<ParserOptions, 'maxEventSize'>,
+    Pick<RequestOptions, 'headers'> {
+  /** As in {@link FetchEventSourceInit}, and may be async. */
+  // biome-ignore lint/suspicious/noExplicitAny: the original's type
+  onerror?: (error: any) => Answer | Promise<Answer>
+  /** As in {@link FetchEventSourceInit}; one that takes a URL as text only will do. */
+  fetch?(input: RequestInfo | URL, init?: RequestInit): Promise<Response>
+}
+
+type Answer = ReturnType<NonNullable<FetchEventSourceInit['onerror']>>
+
+// Methods, because their parameters are compared both ways: where the original's function goes, this
+// one does, and the other way round. The last signature is what `Parameters` sees: the original's.
+interface Signatures {
+  fetchEventSource(input: RequestInfo | URL, init?: FetchEventSourceOptions): Promise<void>
+  fetchEventSource(input: RequestInfo, init: FetchEventSourceInit): Promise<void>
 }
 
 /**
  * A drop-in for the function of `@microsoft/fetch-event-source` 2.0.1.
  *
  * @returns a promise that resolves when the server ends the stream or the signal is aborted, and
- * rejects with what `onerror` throws
+ * rejects with what `onerror` throws, and with nothing else
  *
  * @example
  * ```ts
@@ -61,70 +79,116 @@ export interface FetchEventSourceInit extends Omit<RequestInit, 'headers'> {
  * })
  * ```
  */
-export async function fetchEventSource(
-  input: RequestInfo,
-  init: FetchEventSourceInit = {},
-): Promise<void> {
-  const { headers, onopen, onmessage, onclose, onerror, openWhenHidden, ...rest } = init
-  const fixed = typeof headers === 'function' ? undefined : toHeaders(headers)
-  // The first ID may be seeded as a header; from then on the server's word counts.
-  const place = new Place(fixed?.get('last-event-id') ?? '')
-  fixed?.delete('last-event-id')
-
-  const plan = planSession(input, {
-    ...rest,
-    headers: fixed ?? headers,
-    onEnd: 'reconnect',
-    onOpen: onopen,
-    async retry({ error }) {
-      let reason: unknown = error
-      if (error?.cause && (error.code === 'network' || error.code === 'refused')) {
-        reason = error.cause
-      }
-      if (!error) {
-        try {
-          onclose?.()
-          return false
-        } catch (thrown) {
-          reason = thrown
-        }
-      }
-      const interval = await onerror?.(reason)
-      return Math.max(0, interval ?? place.reconnectionTime)
-    },
-  })
+export const fetchEventSource: Signatures['fetchEventSource'] = async (
+  input: RequestInfo | URL,
+  {
+    headers,
+    signal = (input as Partial<Request>).signal,
+    fetch,
+    onopen,
+    onmessage,
+    onclose,
+    onerror,
+    openWhenHidden,
+    maxEventSize,
+    ...rest
+  }: FetchEventSourceOptions = {},
+): Promise<void> => {
+  const place = new Place()
   const control = new SessionControl()
-  const { signal } = control.stop
+  const { signal: over } = control.stop
+
+  let own = headers
+  // The names as the caller spells them: a `fetch` of theirs may look for one.
+  const spelling = new Map<string, string>()
+  if (typeof headers !== 'function') {
+    const record = headers && Symbol.iterator in headers ? Object.fromEntries(headers) : headers
+    own = Object.entries(record ?? {}).filter(([name, value]) => {
+      const key = name.toLowerCase()
+      spelling.set(key, name)
+      if (key !== 'last-event-id') return key !== 'accept' || value
+      // The first ID may be seeded as a header; from then on the server's word counts.
+      place.lastEventId = value || ''
+      return false
+    })
+  }
+
+  let request: RequestPlan | undefined
+  let url: string | undefined
+  const send = (target: string, init: RequestInit): Promise<Response> => {
+    const sent = [...new Headers(init.headers)].map(([name, value]) => [
+      spelling.get(name) ?? name,
+      value,
+    ])
+    // As the caller wrote it, but for a redirect: theirs may go by a path.
+    const given = target === url && typeof input === 'string' ? input : target
+    return (fetch ?? globalThis.fetch)(given, { ...init, headers: Object.fromEntries(sent) })
+  }
+
   const steps = session(
     {
-      ...plan,
+      signal,
+      fetch: send,
+      request: {
+        refreshable: typeof headers === 'function',
+        signal: undefined,
+        // Both in the attempt, so that what is wrong goes to `onerror` with all the rest.
+        assertRepeatable() {},
+        async build(attempt) {
+          request ??= planRequest(input, { ...rest, headers: own, fetch: send })
+          const outgoing = await request.build(attempt)
+          url = outgoing.url
+          return outgoing
+        },
+      },
+      onOpen: onopen,
+      onEnd: 'reconnect',
+      async retry({ error, delay }) {
+        // What was thrown, as it was; the cause of this one is an error that the caller has had.
+        let reason: unknown =
+          error && 'cause' in error && error.code !== 'unrepeatable' ? error.cause : error
+        if (!error) {
+          try {
+            onclose?.()
+            return false
+          } catch (thrown) {
+            reason = thrown
+          }
+        }
+        if (over.aborted) return false
+        // `retry: 0` must not make a hot loop, and neither must an answer that is not a number.
+        const interval = place.reconnectionTime || delay
+        const answer = Math.max(0, (await onerror?.(reason)) ?? interval)
+        return Number.isNaN(answer) ? interval : answer
+      },
       hooks: {
         accept: onopen ? async () => {} : accept,
-        parser: ({ lastEventId }) => new BlockParser(lastEventId),
+        parser: ({ lastEventId }) => new BlockParser(lastEventId, { maxEventSize }),
         gate: openWhenHidden ? undefined : onceVisible(),
+        wrap: refused,
       },
     },
     place,
     control,
   )
   try {
-    for (let result = await steps.next(); !result.done; ) {
-      let failure: SseError | undefined
-      if (result.value.type === 'events') {
-        try {
-          for (const event of result.value.events as Block[]) {
-            if (signal.aborted) break
-            place.deliver(event)
-            onmessage?.(toMessage(event))
-          }
-        } catch (cause) {
-          failure = new SseError('refused', 'onmessage threw; its error is the cause', { cause })
+    let next = steps.next()
+    for (let result = await next; !result.done; result = await next) {
+      const step = result.value
+      const blocks = step.type === 'events' ? (step.events as Block[]) : []
+      try {
+        for (const block of blocks) {
+          if (over.aborted) break
+          place.deliver(block)
+          onmessage?.(toMessage(block))
         }
+        next = steps.next()
+      } catch (thrown) {
+        next = steps.throw(refused(thrown))
       }
-      result = await (failure ? steps.throw(failure) : steps.next())
     }
   } catch (error) {
-    if (!init.signal?.aborted) throw error
+    if (!signal?.aborted) throw error
   }
 }
 
@@ -148,31 +212,34 @@ class BlockParser extends EventStreamParser<Block> {
 }
 
 function toMessage({ type, data, id = '', retry }: Block): EventSourceMessage {
-  return retry === undefined ? { data, event: type, id } : { data, event: type, id, retry }
+  return { data, event: type, id, retry }
 }
 
 async function accept(response: Response, signal: AbortSignal): Promise<void> {
+  const { status, headers } = response
   // The end of the stream, by status: its empty body says so to the session.
-  if (response.status === 204) return
-  const type = response.headers.get('content-type')
-  const refuse = async (code: SseErrorCode, message: string) => {
-    throw await refusal(code, message, response, signal)
-  }
+  if (status === 204) return
+  const type = headers.get('content-type')
+  const bad = status > 299
+  let message = bad && `Expected a 2xx status, got ${status}`
   if (!type?.startsWith(EventStreamContentType)) {
-    await refuse(
-      'content-type',
-      `Expected content-type to be ${EventStreamContentType}, Actual: ${type}`,
-    )
+    message = `Expected content-type to be ${EventStreamContentType}, Actual: ${type}`
   }
-  if (!response.ok) await refuse('status', `Expected a 2xx status, got ${response.status}`)
+  if (message) throw await refusal(bad ? 'status' : 'content-type', message, response, signal)
 }
 
-/** The first request is sent whether the page is visible or not. */
+/** Makes an `SseError` of whatever was thrown, for `onerror` to get it back. */
+function refused(cause: unknown): SseError {
+  return new SseError('refused', 'The attempt failed; its error is the cause', { cause })
+}
+
+/** As the original, goes by what changes: a page holds nothing up before it has been visible. */
 function onceVisible(): Gate {
-  let first = true
+  let seen = false
   return async (signal, interrupt) => {
-    const visible = whileVisible(signal, interrupt)
-    if (!first) await visible
-    first = false
+    const visible = whileVisible(signal, interrupt).then(() => {
+      seen = true
+    })
+    if (seen) await visible
   }
 }

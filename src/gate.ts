@@ -2,13 +2,10 @@
 export type Gate = (signal: AbortSignal, interrupt: () => void) => Promise<void>
 
 /** Lets nothing run while the page is hidden. Where there is no page it is always open. */
-export const whileVisible: Gate = async (signal, interrupt) => {
-  const page = globalThis.document
-  if (!page) return
-  await new Promise<void>((resolve) => {
+export const whileVisible: Gate = (signal, interrupt) =>
+  new Promise((resolve) => {
+    const page = globalThis.document
     const look = () => (page.hidden ? interrupt() : resolve())
-    page.addEventListener('visibilitychange', look, { signal })
-    signal.addEventListener('abort', () => resolve())
-    if (!page.hidden) resolve()
+    page?.addEventListener('visibilitychange', look, { signal })
+    if (!page?.hidden) resolve()
   })
-}

@@ -1,4 +1,5 @@
 import { SseError } from './errors'
+import { expectType } from './validate'
 
 /** One attempt at the stream: what the option functions are called with. */
 export interface Attempt {
@@ -55,18 +56,17 @@ export interface RequestPlan {
   build(attempt: Attempt): Promise<OutgoingRequest>
 }
 
-// What a Request carries when its caller set nothing: passing these on as if they had been asked
-// for breaks worker runtimes that do not know them.
-const REQUEST_DEFAULTS = {
-  mode: 'cors',
-  credentials: 'same-origin',
-  cache: 'default',
-  redirect: 'follow',
-  referrer: 'about:client',
-  referrerPolicy: '',
-  integrity: '',
-  keepalive: false,
-} as const
+/** What of a `Request` its clone for an attempt keeps, beside URL, method, headers and body. */
+const KEPT = [
+  'mode',
+  'credentials',
+  'cache',
+  'redirect',
+  'referrer',
+  'referrerPolicy',
+  'integrity',
+  'keepalive',
+] as const
 
 /**
  * Checks everything about the request that can be known before it is sent.
@@ -76,79 +76,83 @@ const REQUEST_DEFAULTS = {
  */
 export function planRequest(
   input: EventsInput,
-  options: RequestOptions,
+  { headers, body, json, fetch, ...init }: RequestOptions,
   accept = 'text/event-stream',
 ): RequestPlan {
-  const { headers, body, json, fetch, ...init } = options
-  if (fetch !== undefined && typeof fetch !== 'function') {
-    throw new TypeError(`Expected fetch to be a function, got ${typeof fetch}`)
+  expectType('fetch', fetch, 'function')
+  if (json !== undefined && body != null) throw new TypeError('Expected body or json, got both')
+  const source =
+    json === undefined
+      ? (body ?? undefined)
+      : typeof json === 'function'
+        ? async (attempt: Attempt) => serialise(await json(attempt))
+        : serialise(json)
+  const methodFor = (request: Request | undefined) => {
+    const method = init.method ?? request?.method ?? (source === undefined ? 'GET' : 'POST')
+    if (source !== undefined && /^(GET|HEAD)$/i.test(method)) {
+      throw new TypeError(`Expected no body with ${method}, got one. Use method: 'POST'`)
+    }
+    return method
   }
-  if (json !== undefined && body != null) {
-    throw new TypeError('Expected body or json, got both')
-  }
-  const fixed = typeof input === 'function' ? undefined : locate(input, fetch !== undefined)
-  const request = fixed && isRequest(input) ? input : undefined
-  const text = typeof json === 'function' ? undefined : serialise(json)
-  const hasBody = json !== undefined || body != null
-  const method = init.method ?? request?.method ?? (hasBody ? 'POST' : 'GET')
-  if (hasBody && !mayHaveBody(method)) {
-    throw new TypeError(`Expected no body with ${method}, got one. Use method: 'POST'`)
-  }
+  const fixed = typeof input === 'function' ? undefined : locate(input, fetch)
+  const request = asRequest(input)
   if (typeof headers !== 'function') toHeaders(headers)
   // The runtime knows the rest of RequestInit best: let it refuse now what it would refuse later.
-  if (typeof Request === 'function') new Request('http://localhost', { ...init, method })
-  const oneShot = isOneShot(body)
-  let sent = false
+  const plain = new Request('http://localhost', { ...init, method: methodFor(request) })
+  let spent = false
+
+  const assertRepeatable = (cause: SseError | undefined) => {
+    if (spent) {
+      throw new SseError(
+        'unrepeatable',
+        'Expected a body that can be sent again, got a stream. Pass a function that makes one',
+        { cause },
+      )
+    }
+  }
 
   return {
     refreshable: typeof headers === 'function',
     signal: request?.signal,
-    assertRepeatable(cause) {
-      if (oneShot && sent) {
-        throw new SseError(
-          'unrepeatable',
-          'Expected a body that can be sent again, got a stream. Pass body as a function that makes one for each attempt',
-          { cause },
-        )
-      }
-    },
+    assertRepeatable,
     async build(attempt) {
-      this.assertRepeatable(attempt.error)
+      assertRepeatable(attempt.error)
       const target = typeof input === 'function' ? await input(attempt) : input
-      const url = fixed ?? locate(target, fetch !== undefined)
-      const from = isRequest(target) ? target : undefined
+      const url = fixed ?? locate(target, fetch)
+      const from = asRequest(target)
+      const kept: RequestInit = {}
+      for (const name of KEPT) {
+        // What its caller did not set is not passed on as if asked for: some worker runtimes do
+        // not know it.
+        if (from && from[name] !== plain[name]) Object.assign(kept, { [name]: from[name] })
+      }
+      const method = methodFor(from)
       const outgoing = toHeaders(from?.headers)
       const own = typeof headers === 'function' ? await callHeaders(headers, attempt) : headers
       for (const [name, value] of toHeaders(own)) outgoing.set(name, value)
-      const guarded = init.redirect === undefined && !outgoing.keys().next().done
+      const guarded = !(init.redirect ?? kept.redirect) && !outgoing.keys().next().done
       if (!outgoing.has('accept')) outgoing.set('accept', accept)
+      if (json !== undefined && !outgoing.has('content-type')) {
+        outgoing.set('content-type', 'application/json')
+      }
       const id = headerValue(attempt.lastEventId)
       if (id) outgoing.set('last-event-id', id)
 
       const payload =
-        typeof body === 'function'
-          ? await body(attempt)
-          : typeof json === 'function'
-            ? serialise(await json(attempt))
-            : (text ?? body ?? (await copyBody(from)))
-      sent = true
-      if (json !== undefined && !outgoing.has('content-type')) {
-        outgoing.set('content-type', 'application/json')
-      }
+        (typeof source === 'function' ? await source(attempt) : source) ?? (await copyBody(from))
+      spent = isOneShot(source)
       return {
         url,
         guarded,
         init: {
-          ...(from && differences(from)),
           // A cached event stream is a stale one; some worker runtimes do not know the option.
-          ...(typeof Request === 'function' && 'cache' in Request.prototype
-            ? { cache: 'no-store' }
-            : undefined),
+          ...('cache' in plain && { cache: 'no-store' }),
+          ...kept,
           ...init,
-          method: init.method ?? from?.method ?? method,
+          method,
           headers: outgoing,
           body: payload,
-          ...(isOneShot(payload) ? { duplex: 'half' } : undefined),
+          ...(isOneShot(payload) && { duplex: 'half' }),
           signal: attempt.signal,
         },
       }
@@ -161,12 +165,10 @@ export function isSafe(method: string): boolean {
   return /^(GET|HEAD|OPTIONS)$/i.test(method)
 }
 
-function mayHaveBody(method: string): boolean {
-  return !/^(GET|HEAD)$/i.test(method)
-}
-
-function isRequest(input: unknown): input is Request {
-  return typeof input === 'object' && typeof (input as Request).clone === 'function'
+function asRequest(input: unknown): Request | undefined {
+  return typeof (input as Partial<Request> | null)?.clone === 'function'
+    ? (input as Request)
+    : undefined
 }
 
 /** What relative URLs are resolved against: a document's base, a worker's own URL, else nothing. */
@@ -175,43 +177,42 @@ export function baseUrl(): string | undefined {
 }
 
 /** The absolute URL; messages never hold it, because URLs hold secrets. */
-function locate(input: string | URL | Request, anyScheme: boolean): string {
-  if (isRequest(input) && input.bodyUsed) {
-    throw new TypeError('Expected an unread Request, got one whose body has been used')
+function locate(input: string | URL | Request, fetch: RequestOptions['fetch']): string {
+  const request = asRequest(input)
+  if (request?.bodyUsed) {
+    throw new TypeError('Expected an unread Request, got a used one')
   }
   const base = baseUrl()
   let url: URL
   try {
-    url = new URL(isRequest(input) ? input.url : input, base)
+    url = new URL(request ? request.url : (input as string), base)
   } catch {
     // A server-side framework's fetch may know what a path is relative to.
-    if (!base && anyScheme && typeof input === 'string') return input
-    throw new TypeError(
-      base ? 'Expected a valid URL' : 'Expected a valid absolute URL: this runtime has no base URL',
-    )
+    if (!base && fetch && typeof input === 'string' && !/^(\w+:|\/\/)/.test(input)) return input
+    throw new TypeError(`Expected a valid ${base ? '' : 'absolute '}URL`)
   }
   if (url.username || url.password) {
     throw new TypeError(
-      'Expected a URL without user name and password. Send them in an Authorization header',
+      'Expected a URL without user name and password. Use an Authorization header',
     )
   }
-  if (!anyScheme && !/^(https?|data|blob):$/.test(url.protocol)) {
+  if (!fetch && !/^(https?|data|blob):$/.test(url.protocol)) {
     throw new TypeError(`Expected an http or https URL, got ${url.protocol}`)
   }
   return url.href
 }
 
 /** Unlike `new Headers(init)`, names the bad header and keeps its value, a token perhaps, quiet. */
-export function toHeaders(init: HeadersInit | undefined): Headers {
+function toHeaders(init: HeadersInit | undefined): Headers {
+  expectType('headers', init ?? undefined, 'function or object')
   const headers = new Headers()
   const entries = init && Symbol.iterator in init ? init : Object.entries(init ?? {})
   for (const [name, value] of entries as Iterable<[string, string | undefined]>) {
-    if (value === undefined) continue
     try {
-      headers.append(name, value)
+      if (value !== undefined) headers.append(name, value)
     } catch {
       throw new TypeError(
-        `Expected a header that HTTP can carry (Latin-1, no line breaks), got another in ${JSON.stringify(name)}`,
+        `Expected header ${JSON.stringify(name)} in Latin-1 without line breaks, got another`,
       )
     }
   }
@@ -225,25 +226,20 @@ async function callHeaders(
   try {
     return await headers(attempt)
   } catch (cause) {
-    if (attempt.signal.aborted || cause instanceof SseError) throw cause
+    if (cause instanceof SseError) throw cause
     throw new SseError('auth', 'The headers function failed; its error is the cause', { cause })
   }
 }
 
-function serialise(json: unknown): string | undefined {
+function serialise(json: unknown): string {
   const text = JSON.stringify(json)
-  if (text === undefined && json !== undefined) {
-    throw new TypeError(`Expected a json value, got a ${typeof json}`)
-  }
+  if (text === undefined) throw new TypeError(`Expected a JSON value, got ${typeof json}`)
   return text
 }
 
 function isOneShot(body: unknown): boolean {
-  return (
-    typeof body === 'object' &&
-    body !== null &&
-    ('getReader' in body || Symbol.asyncIterator in body)
-  )
+  const source = body as Partial<ReadableStream> | undefined
+  return !!(source?.getReader || source?.[Symbol.asyncIterator])
 }
 
 /**
@@ -259,16 +255,6 @@ function headerValue(lastEventId: string): string {
 
 /** As bytes: every runtime can send those, over every version of HTTP, as often as it takes. */
 async function copyBody(request: Request | undefined): Promise<ArrayBuffer | undefined> {
-  if (!request || !mayHaveBody(request.method)) return undefined
-  const bytes = await request.clone().arrayBuffer()
-  return bytes.byteLength > 0 ? bytes : undefined
-}
-
-function differences(request: Request): RequestInit {
-  const init: Record<string, unknown> = {}
-  for (const [name, value] of Object.entries(REQUEST_DEFAULTS)) {
-    const own = request[name as keyof typeof REQUEST_DEFAULTS]
-    if (own !== undefined && own !== value) init[name] = own
-  }
-  return init
+  const bytes = await request?.clone().arrayBuffer()
+  return bytes?.byteLength ? bytes : undefined
 }

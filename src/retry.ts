@@ -1,6 +1,6 @@
 import { RETRIED_STATUSES, type SseError } from './errors'
 import type { Place } from './place'
-import { expectNumber } from './validate'
+import { expectNumber, expectType } from './validate'
 
 /** How the built-in policy waits and gives up. */
 export interface RetryOptions {
@@ -43,22 +43,20 @@ export interface RetryContext {
 export type RetryPolicy = (context: RetryContext) => number | false | Promise<number | false>
 
 /** The statuses by which a server says that it has not acted on the request. */
-const REFUSALS = [401, 408, 425, 429, 503]
+const REFUSALS = [408, 425, 429, 503]
 
-/** Answers that are not worth a timer of their own: a server's `retry: 0` must not make a hot loop. */
+/** Milliseconds: a server's `retry: 0` must not make a hot loop. */
 const SHORTEST = 100
 const HOUR = 3_600_000
 
 /** @throws {TypeError | RangeError} unless it is a usable `retry` option */
 export function expectRetry(retry: unknown): void {
-  if (retry === undefined || retry === false || typeof retry === 'function') return
-  if (typeof retry !== 'object' || retry === null) {
-    throw new TypeError(`Expected retry to be an object, a function or false, got ${retry}`)
-  }
-  const { statuses, jitter, ...numbers } = retry as RetryOptions
+  if (retry === false) return
+  expectType('retry', retry, 'function or object')
+  const { statuses, jitter, ...numbers } = { ...(retry as RetryOptions) }
   expectNumber('retry.jitter', jitter, 0, 1)
   for (const [name, value] of Object.entries(numbers)) expectNumber(`retry.${name}`, value)
-  if (statuses !== undefined && !Array.isArray(statuses)) {
+  if (statuses && !Array.isArray(statuses)) {
     throw new TypeError(`Expected retry.statuses to be an array, got ${typeof statuses}`)
   }
 }
@@ -75,9 +73,9 @@ export function retryDelay(
 ): number {
   const first = delay ?? Math.max(SHORTEST, Math.min(reconnectionTime, HOUR))
   const base = Math.max(first, Math.min(asked, HOUR))
-  const grown = Math.min(base * factor ** (failures - 1), maxDelay)
-  const bound = Math.max(base, grown, retryAfter(response))
-  return bound + bound * jitter * Math.random()
+  // NaN is 0 times a growth beyond all numbers.
+  const grown = Math.min(base * factor ** (failures - 1), maxDelay) || 0
+  return Math.max(base, grown, retryAfter(response)) * (1 + jitter * Math.random())
 }
 
 /** Whether the built-in policy makes a new attempt. */
@@ -86,8 +84,10 @@ export function shouldRetry(
   { error, failures }: RetryContext,
 ): boolean {
   if (failures > maxRetries) return false
-  if (error === undefined) return true
-  return error.code === 'status' ? statuses.includes(error.status as number) : error.retriable
+  return (
+    !error ||
+    (error.code === 'status' ? statuses.includes(error.status as number) : error.retriable)
+  )
 }
 
 /**
@@ -96,7 +96,7 @@ export function shouldRetry(
  */
 export function isRepeatable({ error, lastEventId }: RetryContext): boolean {
   return (
-    error === undefined ||
+    !error ||
     lastEventId !== '' ||
     (error.code === 'status' && REFUSALS.includes(error.status as number))
   )
@@ -104,8 +104,7 @@ export function isRepeatable({ error, lastEventId }: RetryContext): boolean {
 
 /** Milliseconds that a `Retry-After` header asks for, as seconds or as a date. */
 function retryAfter(response: Response | undefined): number {
-  const value = response?.headers.get('retry-after')
-  if (!value) return 0
+  const value = response?.headers.get('retry-after') ?? ''
   const milliseconds = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()
-  return milliseconds > 0 ? milliseconds : 0
+  return milliseconds || 0
 }

@@ -1,5 +1,5 @@
 import { abortable } from './abort'
-import type { SseError } from './errors'
+import { SseError } from './errors'
 import { exchange, refusal } from './exchange'
 import { planRequest, type RequestOptions } from './request'
 
@@ -25,15 +25,18 @@ export async function send(
   const until = signal ?? new AbortController().signal
   let error: SseError | undefined
   for (let number = 1; ; number++) {
-    const outgoing = await abortable(
-      until,
-      plan.build({ number, lastEventId: '', error, signal: until }),
-    )
-    const response = await exchange(outgoing, options.fetch)
-    if (response.ok) return response
-    const message = `Expected a 2xx status in answer to the event sent, got ${response.status}`
-    error = await refusal('status', message, response, until)
-    error.attempt = number
-    if (response.status !== 401 || !plan.refreshable || number > 1) throw error
+    try {
+      const attempt = { number, lastEventId: '', error, signal: until }
+      const outgoing = await abortable(until, plan.build(attempt))
+      const response = await exchange(outgoing, options.fetch)
+      if (response.ok) return response
+      const message = `Expected a 2xx status in answer to the event sent, got ${response.status}`
+      throw await refusal('status', message, response, until)
+    } catch (thrown) {
+      if (!(thrown instanceof SseError)) throw thrown
+      error = thrown
+      error.attempt = number
+      if (error.status !== 401 || !plan.refreshable || number > 1) throw error
+    }
   }
 }

@@ -63,10 +63,15 @@ export type Step<T> =
   | ({ readonly type: 'waiting' } & Reconnect)
 
 /** Everything a session needs to know, checked. */
-export interface SessionPlan<T> extends Omit<StreamOptions<T>, keyof RequestOptions> {
+export interface SessionPlan<T>
+  extends Omit<StreamOptions<T>, keyof RequestOptions | 'lastEventId'> {
   readonly request: RequestPlan
   readonly fetch?: RequestOptions['fetch']
-  readonly hooks?: ConnectionHooks<ServerSentEvent> & { gate?: Gate }
+  readonly hooks?: ConnectionHooks<ServerSentEvent> & {
+    gate?: Gate
+    /** Lets the retry policy judge what is no `SseError`; without it, that ends the session. */
+    wrap?: (thrown: unknown) => SseError
+  }
   /** What the built-in policy is where the caller passed none. */
   readonly retryDefaults?: RetryOptions
 }
@@ -76,8 +81,8 @@ export class SessionControl {
   /** Aborting it is the way to stop: everything the session holds is freed at once. The session
    * aborts it when it ends. */
   readonly stop: AbortController = new AbortController()
-  /** Drops the connection or the wait, and connects now. Set by the session. */
-  reconnect: () => void = () => {}
+  /** Drops the connection or the wait, and connects now. Set by the session as it starts. */
+  reconnect!: () => void
 }
 
 const RECONNECT = Symbol('reconnect')
@@ -95,8 +100,9 @@ export async function* session<T>(
   control: SessionControl,
 ): AsyncGenerator<Step<T>, void, void> {
   const { signal } = control.stop
-  const { request, retry, retryDefaults, onReconnect } = plan
-  const backoff = { ...retryDefaults, ...(typeof retry === 'object' ? retry : undefined) }
+  const { request, retry, hooks, onReconnect } = plan
+  const backoff = (typeof retry === 'object' ? retry : plan.retryDefaults) ?? {}
+  let attempt = new AbortController()
   let number = 0
   let failures = 0
   let refreshed = false
@@ -104,25 +110,24 @@ export async function* session<T>(
   let waiting: Reconnect | undefined
 
   const callerAborts = () => control.stop.abort(plan.signal?.reason)
-  if (plan.signal?.aborted) callerAborts()
   plan.signal?.addEventListener('abort', callerAborts)
-  // However the session ends, this signal is aborted, so this is where it lets go of the caller's.
-  signal.addEventListener('abort', () => plan.signal?.removeEventListener('abort', callerAborts))
+  // However the session ends, this signal is aborted, so this is where it lets go of everything.
+  signal.addEventListener('abort', () => {
+    plan.signal?.removeEventListener('abort', callerAborts)
+    attempt.abort(signal.reason)
+  })
+  if (plan.signal?.aborted) callerAborts()
+  control.reconnect = () => attempt.abort(RECONNECT)
 
   try {
     for (;;) {
-      if (signal.aborted) throw signal.reason
-      const attempt = new AbortController()
-      const stop = () => attempt.abort(signal.reason)
-      signal.addEventListener('abort', stop)
-      control.reconnect = () => attempt.abort(RECONNECT)
       let ended: unknown
       let safe = true
       let response: Response | undefined
       let openedAt = Number.POSITIVE_INFINITY
       try {
-        await plan.hooks?.gate?.(attempt.signal, control.reconnect)
-        if (waiting) {
+        await abortable(attempt.signal, hooks?.gate?.(attempt.signal, control.reconnect))
+        if (waiting && !refreshed) {
           yield { type: 'waiting', ...waiting }
           await sleep(waiting.delay, attempt.signal)
         }
@@ -133,11 +138,11 @@ export async function* session<T>(
           attempt.signal,
           request.build({ number, lastEventId, error, signal: attempt.signal }),
         )
+        error = undefined
         safe = isSafe(outgoing.init.method)
-        const connection = await connect(outgoing, attempt, place, { ...plan, ...plan.hooks })
+        const connection = await connect(outgoing, attempt, place, { ...plan, ...hooks })
         response = connection.response
         openedAt = performance.now()
-        refreshed = false
         yield { type: 'open', response }
         for (let batch = await connection.read(); batch; batch = await connection.read()) {
           const { events, complete, error: failure } = deliver(batch, plan)
@@ -158,58 +163,55 @@ export async function* session<T>(
         }
       } catch (thrown) {
         ended = attempt.signal.aborted ? attempt.signal.reason : thrown
-      } finally {
-        signal.removeEventListener('abort', stop)
-        attempt.abort()
       }
-
+      attempt.abort()
       if (signal.aborted) throw signal.reason
-      waiting = undefined
+      attempt = new AbortController()
       if (ended === RECONNECT) {
+        waiting = undefined
         failures = 0
+        refreshed = false
         continue
       }
-      if (ended !== undefined && !(ended instanceof SseError)) throw ended
-      error = ended
+      if (ended === undefined || ended instanceof SseError) error = ended
+      else if (hooks?.wrap) error = hooks.wrap(ended)
+      else throw ended
+      const status = error?.code === 'status' && error.status
       if (error) {
         error.attempt = number
-        response = error.response
         // "No Content" is the server's way to say: do not come back.
-        if (error.code === 'status' && error.status === 204) throw error
+        if (status === 204) throw error
       } else if ((plan.onEnd ?? (safe ? 'reconnect' : 'complete')) === 'complete') {
         return
       }
 
-      let delay: number | false
-      if (error?.code === 'status' && error.status === 401 && request.refreshable && !refreshed) {
-        refreshed = true
-        delay = 0
-      } else {
+      let delay: number | false = 0
+      // A second in a row says that the fresh headers are no better.
+      refreshed = status === 401 && request.refreshable && !refreshed
+      if (!refreshed) {
         if (performance.now() - openedAt >= (backoff.resetAfter ?? 60_000)) failures = 0
         failures++
-        const context = {
-          error,
-          attempt: number,
-          failures,
-          delay: retryDelay(backoff, failures, place, response),
-          lastEventId: place.lastEventId,
-          response,
-        }
+        response = error?.response ?? response
+        const { lastEventId } = place
+        delay = retryDelay(backoff, failures, place, response)
+        const context = { error, attempt: number, failures, delay, lastEventId, response }
         if (typeof retry === 'function') {
           delay = await abortable(signal, retry(context))
-          if (delay !== false) expectNumber('the delay that retry returns', delay ?? null)
+          if (delay !== false && !(typeof delay === 'number' && delay >= 0)) {
+            throw new TypeError(`Expected retry to return milliseconds or false, got ${delay}`)
+          }
         } else {
           const allowed = retry !== false && (retry || safe || isRepeatable(context))
-          delay = allowed && shouldRetry(backoff, context) ? context.delay : false
+          if (!allowed || !shouldRetry(backoff, context)) delay = false
         }
-        if (delay !== false) waiting = { error, delay, attempt: number }
-      }
-      if (delay === false) {
-        if (error) throw error
-        return
+        if (delay === false) {
+          if (error) throw error
+          return
+        }
       }
       request.assertRepeatable(error)
-      onReconnect?.({ error, delay, attempt: number })
+      waiting = { error, delay, attempt: number }
+      onReconnect?.(waiting)
     }
   } finally {
     control.stop.abort()
@@ -239,36 +241,28 @@ export function planSession<T>(
     ...init
   }: StreamOptions<T> = {},
 ): SessionPlan<T> {
-  for (const [name, value] of Object.entries({ decode, onOpen, onComment, onReconnect })) {
-    expectType(name, value, 'function')
-  }
-  for (const [name, value] of Object.entries({ connectTimeout, idleTimeout, maxEventSize })) {
-    expectNumber(name, value, Number.MIN_VALUE)
-  }
+  const functions = { decode, onOpen, onComment, onReconnect }
+  for (const [name, value] of Object.entries(functions)) expectType(name, value, 'function')
+  const bounds = { connectTimeout, idleTimeout, maxEventSize }
+  for (const [name, value] of Object.entries(bounds)) expectNumber(name, value, Number.MIN_VALUE)
   expectType('lastEventId', lastEventId, 'string')
-  if (until !== undefined && typeof until !== 'function') expectType('until', until, 'string')
+  expectType('until', until, 'string or function')
+  expectRetry(retry)
   if (onEnd !== undefined && onEnd !== 'reconnect' && onEnd !== 'complete') {
     throw new TypeError(`Expected onEnd to be 'reconnect' or 'complete', got ${onEnd}`)
   }
-  if (signal != null && typeof signal.addEventListener !== 'function') {
+  if (signal && typeof signal.addEventListener !== 'function') {
     throw new TypeError(`Expected signal to be an AbortSignal, got ${typeof signal}`)
   }
-  expectRetry(retry)
   const request = planRequest(input, init)
   return {
+    ...functions,
+    ...bounds,
     request,
     fetch: init.fetch,
     signal: signal ?? request.signal,
-    lastEventId,
     retry,
     onEnd,
     until,
-    decode,
-    connectTimeout,
-    idleTimeout,
-    maxEventSize,
-    onOpen,
-    onComment,
-    onReconnect,
   }
 }

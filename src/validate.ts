@@ -1,7 +1,11 @@
-/** @throws {TypeError} unless the option is absent or of the type */
-export function expectType(name: string, value: unknown, type: string): void {
-  if (value !== undefined && typeof value !== type) {
-    throw new TypeError(`Expected ${name} to be a ${type}, got ${describe(value)}`)
+/**
+ * @param types - what `typeof` may say, in words: `'function or object'`
+ * @throws {TypeError} unless the option is absent or of one of the types
+ */
+export function expectType(name: string, value: unknown, types: string): void {
+  const type = value === null ? 'null' : typeof value
+  if (value !== undefined && !types.includes(type)) {
+    throw new TypeError(`Expected ${name} to be a ${types}, got ${type}`)
   }
 }
 
@@ -18,8 +22,4 @@ export function expectNumber(
       most < Number.POSITIVE_INFINITY ? `from ${least} to ${most}` : least ? '> 0' : '>= 0'
     throw new RangeError(`Expected ${name} ${range}, got ${value}`)
   }
-}
-
-function describe(value: unknown): string {
-  return value === null ? 'null' : typeof value
 }

@@ -70,7 +70,7 @@ test('errors: onerror says what happened, where the native class is silent', asy
   const error = await new Promise<SseErrorEvent>((resolve) => {
     source.onerror = resolve
   })
-  expect([source.readyState, error.code, error.status]).toEqual([2, 'status', 401])
+  expect([source.readyState, error.code, error.status]).toEqual([2, 401, 401])
   expect(error.message).toBe('Expected status 200, got 401 Unauthorized')
 })
 

@@ -27,3 +27,31 @@ export function stream(
 ): Response {
   return new Response(body(chunks, after), { headers: { 'content-type': 'text/event-stream' } })
 }
+
+/** A response whose body the test writes as it goes; `cancelled` says when it was let go of. */
+export function live(): {
+  response: Response
+  write(text: string): void
+  end(): void
+  fail(error: Error): void
+  cancelled: Promise<void>
+} {
+  let controller!: ReadableStreamDefaultController<Uint8Array>
+  let cancel!: () => void
+  const cancelled = new Promise<void>((resolve) => {
+    cancel = resolve
+  })
+  const source = new ReadableStream<Uint8Array>({
+    start(own) {
+      controller = own
+    },
+    cancel,
+  })
+  return {
+    response: new Response(source, { headers: { 'content-type': 'text/event-stream' } }),
+    write: (text) => controller.enqueue(encoder.encode(text)),
+    end: () => controller.close(),
+    fail: (error) => controller.error(error),
+    cancelled,
+  }
+}

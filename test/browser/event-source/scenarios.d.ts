@@ -1,0 +1,2 @@
+export const scenarios: Record<string, unknown>
+export const pageScenarios: Record<string, unknown>

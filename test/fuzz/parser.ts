@@ -1,0 +1,114 @@
+import { createParser } from 'eventsource-parser'
+import fc from 'fast-check'
+import { EventStreamDecoder } from '../../src/decoder'
+import { EventStreamParser, type ServerSentEvent } from '../../src/parser'
+import type { Outcome } from '../corpus'
+import { interpret } from './reference'
+
+const encoder = new TextEncoder()
+
+// What means something to the grammar, whole and in part, and what means nothing.
+const token = fc.oneof(
+  { weight: 4, arbitrary: fc.constantFrom('\n', '\r', '\r\n', '\n\n', '\r\r', '\r\n\r\n') },
+  {
+    weight: 4,
+    arbitrary: fc.constantFrom('data', 'event', 'id', 'retry', 'data:', 'data: ', 'id: ', 'dat'),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom(':', ': ', ' ', '\0', '\ufeff', 'a', '1', '23', '☃', '😀'),
+  },
+  { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 6 }) },
+)
+const part = fc.oneof(
+  { weight: 8, arbitrary: token.map((text) => [...encoder.encode(text)]) },
+  { weight: 1, arbitrary: fc.array(fc.integer({ min: 0x80, max: 0xff }), { maxLength: 3 }) },
+)
+const wire = fc.array(part, { maxLength: 30 }).map((parts) => Uint8Array.from(parts.flat()))
+const cuts = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 6 })
+
+function cut(bytes: Uint8Array, shares: readonly number[]): Uint8Array[] {
+  const places = shares.map((share) => Math.floor(share * bytes.length)).sort((a, b) => a - b)
+  return [...places, bytes.length].map((place, index) => bytes.subarray(places[index - 1], place))
+}
+
+function ours(chunks: readonly (Uint8Array | string)[]): Outcome {
+  const parser = new EventStreamParser()
+  const events: ServerSentEvent[] = []
+  for (const chunk of chunks) parser.push(chunk, events)
+  return { events, lastEventId: parser.lastEventId, reconnectionTime: parser.reconnectionTime }
+}
+
+function theirs(text: string): Outcome {
+  const events: ServerSentEvent[] = []
+  let lastEventId = ''
+  let reconnectionTime: number | undefined
+  const parser = createParser({
+    onEvent: ({ event, data }) => events.push({ type: event || 'message', data, lastEventId }),
+    onId: (id) => {
+      lastEventId = id
+    },
+    onRetry: (time) => {
+      reconnectionTime = time
+    },
+  })
+  parser.feed(text)
+  return { events, lastEventId, reconnectionTime }
+}
+
+async function decoded(chunks: readonly Uint8Array[]): Promise<ServerSentEvent[]> {
+  const source = new ReadableStream<Uint8Array>({
+    start(controller) {
+      for (const chunk of chunks) controller.enqueue(chunk)
+      controller.close()
+    },
+  })
+  const events: ServerSentEvent[] = []
+  const reader = source.pipeThrough(new EventStreamDecoder()).getReader()
+  for (let result = await reader.read(); !result.done; result = await reader.read()) {
+    events.push(result.value)
+  }
+  return events
+}
+
+/** Any bytes, in any chunks, come to what the standard says; so they do by another's parser. */
+export const parser = {
+  name: 'parser',
+  arbitrary: fc.tuple(wire, cuts),
+  async check([bytes, shares]: [Uint8Array, number[]]): Promise<void> {
+    const expected = interpret(bytes)
+    const chunks = cut(bytes, shares)
+    const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
+    same('the standard, in one chunk', ours([bytes]), expected)
+    same('the standard, in chunks', ours(chunks), expected)
+    same(
+      'the standard, byte by byte',
+      ours([...bytes].map((byte) => Uint8Array.of(byte))),
+      expected,
+    )
+    same('the standard, as text', ours([text]), expected)
+    same('the standard, by the decoder', await decoded(chunks), expected.events)
+    // It takes the characters of a BOM's bytes for a BOM.
+    if (!text.startsWith('\u00ef\u00bb\u00bf')) {
+      same('eventsource-parser', ours([text]), theirs(text))
+    }
+  },
+  /** A row for `test/corpus.ts`, with what the standard says. */
+  report([bytes]: [Uint8Array, number[]]): string {
+    const { events, lastEventId, reconnectionTime } = interpret(bytes)
+    const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
+    const exact = encoder.encode(text).join() === bytes.join()
+    const wire = exact ? JSON.stringify(text) : `bytes(${bytes.join(', ')})`
+    const list = events.map(
+      ({ type, data, lastEventId }) =>
+        `event(${[data, type, lastEventId].map((value) => JSON.stringify(value)).join(', ')})`,
+    )
+    const expected = `{ events: [${list.join(', ')}], lastEventId: ${JSON.stringify(lastEventId)}, reconnectionTime: ${reconnectionTime} }`
+    return `  ['found by fuzzing', ${wire}, ${expected}, INTERPRETATION],`
+  },
+}
+
+export function same(what: string, got: unknown, expected: unknown): void {
+  const [left, right] = [JSON.stringify(got), JSON.stringify(expected)]
+  if (left !== right) throw new Error(`Expected, by ${what}, ${right}, got ${left}`)
+}

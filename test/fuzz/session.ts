@@ -1,0 +1,533 @@
+import { getEventListeners } from 'node:events'
+import fc from 'fast-check'
+import { fetchEventSource } from '../../src/fetch-event-source'
+import { EventSource, type EventsOptions, events, SseError } from '../../src/index'
+import { Clock, quiet } from './clock'
+
+/** How many events the server has. */
+const COUNT = 12
+const encoder = new TextEncoder()
+
+/** What the server does with one request. */
+interface Attempt {
+  /** Milliseconds before it answers. */
+  readonly wait: number
+  readonly answer: 'open' | 'reject' | 'html' | number
+  /** Seconds, as a header. */
+  readonly retryAfter: number
+  /** Milliseconds, as a field. */
+  readonly retry: number
+  /** Events sent again on a resume. */
+  readonly replay: number
+  readonly events: number
+  /** Bytes of the next event. */
+  readonly cut: number
+  /** Bytes a chunk. */
+  readonly chunk: number
+  /** Milliseconds before each chunk. */
+  readonly gap: number
+  readonly end: 'end' | 'error' | 'stall'
+}
+
+/** What the consumer does, and when: at its n-th event, or at a time. */
+interface Action {
+  readonly at: 'event' | 'time'
+  readonly when: number
+  /** Microtasks to let pass first; 0 for at once. */
+  readonly ticks: number
+  readonly does: 'reconnect' | 'close' | 'throw' | 'abort'
+}
+
+export interface SessionCase {
+  readonly face: 'events' | 'batches' | 'EventSource' | 'fetchEventSource'
+  readonly method: 'GET' | 'POST'
+  readonly ids: boolean
+  readonly refreshable: boolean
+  readonly retry: 'none' | 'near' | 'few' | 'false'
+  readonly onEnd: 'default' | 'reconnect' | 'complete'
+  readonly connectTimeout: number
+  readonly idleTimeout: number
+  readonly dedupe: boolean
+  /** A `fetch` that does not heed its signal. */
+  readonly deaf: boolean
+  readonly attempts: readonly Attempt[]
+  readonly actions: readonly Action[]
+}
+
+const attempt: fc.Arbitrary<Attempt> = fc.record({
+  wait: fc.constantFrom(0, 0, 10, 100),
+  answer: fc.oneof(
+    { weight: 6, arbitrary: fc.constant('open' as const) },
+    {
+      weight: 3,
+      arbitrary: fc.constantFrom<Attempt['answer']>('reject', 401, 429, 503, 500, 408),
+    },
+    { weight: 1, arbitrary: fc.constantFrom<Attempt['answer']>('html', 204, 403, 404) },
+  ),
+  retryAfter: fc.constantFrom(0, 0, 5, 100),
+  retry: fc.constantFrom(0, 0, 1, 2500),
+  replay: fc.nat(3),
+  events: fc.nat(5),
+  cut: fc.constantFrom(0, 0, 1, 3, 6, 10, 14, 16),
+  chunk: fc.constantFrom(1, 7, 30, 1000, 1000),
+  gap: fc.constantFrom(0, 0, 10, 100),
+  end: fc.constantFrom('end', 'error', 'stall'),
+})
+const action: fc.Arbitrary<Action> = fc.record({
+  at: fc.constantFrom('event', 'time'),
+  when: fc.oneof(fc.nat(12), fc.nat(3000)),
+  ticks: fc.nat(12),
+  does: fc.oneof(
+    { weight: 6, arbitrary: fc.constantFrom('reconnect' as const, 'close', 'throw') },
+    { weight: 1, arbitrary: fc.constant('abort' as const) },
+  ),
+})
+const sessionCase: fc.Arbitrary<SessionCase> = fc.record({
+  face: fc.constantFrom('events', 'batches', 'EventSource', 'fetchEventSource'),
+  method: fc.constantFrom('GET', 'GET', 'POST'),
+  ids: fc.boolean(),
+  refreshable: fc.boolean(),
+  retry: fc.constantFrom('none', 'none', 'near', 'few', 'false'),
+  onEnd: fc.constantFrom('default', 'default', 'reconnect', 'complete'),
+  connectTimeout: fc.constantFrom(0, 50),
+  idleTimeout: fc.constantFrom(0, 50),
+  dedupe: fc.boolean(),
+  deaf: fc.boolean(),
+  attempts: fc.array(attempt, { maxLength: 6 }),
+  actions: fc.array(action, { maxLength: 4 }),
+})
+
+const RETRY: Record<SessionCase['retry'], EventsOptions['retry']> = {
+  none: undefined,
+  near: { delay: 1, jitter: 0 },
+  few: { delay: 1, maxRetries: 2 },
+  false: false,
+}
+/** The statuses by which a server says that it has not acted. */
+const REFUSALS: readonly unknown[] = [408, 429, 503]
+/** The answers that end a stream. */
+const FINAL: readonly unknown[] = ['html', 204, 403, 404]
+const MOST_STEPS = 2000
+
+/** What the server does when the script is over: it sends the rest. */
+const REST: Attempt = {
+  wait: 0,
+  answer: 'open',
+  retryAfter: 0,
+  retry: 0,
+  replay: 0,
+  events: COUNT,
+  cut: 0,
+  chunk: 1000,
+  gap: 0,
+  end: 'end',
+}
+
+interface Request {
+  readonly signal: AbortSignal
+  /** The consumer caused it itself. */
+  readonly asked: boolean
+  answer: Attempt['answer'] | undefined
+  /** Its body ended, and well. */
+  complete: boolean
+}
+
+/** The server of one case and what it expects of its client; whatever happens is told in `story`. */
+class World {
+  readonly clock = new Clock()
+  readonly story: string[] = []
+  readonly requests: Request[] = []
+  received = 0
+  /** Nothing may be delivered any more. */
+  stopped = false
+  /** The consumer is the cause of the next request. */
+  asked = true
+  failure: Error | undefined
+  /** How many bodies are open. */
+  open = 0
+  /** The server's word on when the next request may come at the earliest. */
+  #notBefore = 0
+  #reconnectionTime = 0
+
+  constructor(readonly is: SessionCase) {}
+
+  tell(what: string): void {
+    this.story.push(`${this.clock.now - Clock.START} ms: ${what}`)
+  }
+
+  /** What must not be. The first one counts: what follows may be its consequence. */
+  fail(message: string): void {
+    this.failure ??= new Error([message, ...this.story].join('\n  '))
+  }
+
+  /** Takes an event from the consumer's hands. */
+  receive(data: string, id: string): void {
+    this.tell(`event ${data}`)
+    if (this.stopped) this.fail('An event after the stop')
+    this.received++
+    if (!this.is.ids) return
+    const due = this.received
+    if (data !== `${due}☃` || id !== `${due}`) this.fail(`Expected event ${due}, got this`)
+  }
+
+  readonly fetch = (_: unknown, init: RequestInit = {}): Promise<Response> => {
+    const signal = init.signal as AbortSignal
+    const id = new Headers(init.headers).get('last-event-id') ?? ''
+    const attempt = this.is.attempts[this.requests.length]
+    this.tell(`request ${this.requests.length + 1}, after ${id || 'nothing'}`)
+    if (this.requests.some(({ signal }) => !signal.aborted)) this.fail('Two connections at once')
+    if (this.is.ids && Number(id) !== this.received) this.fail('A wrong resume point')
+    // What the consumer wants at once is not bound by what the server asked before.
+    if (this.asked) this.#notBefore = 0
+    else this.#allow(id)
+    const request: Request = { signal, asked: this.asked, answer: undefined, complete: false }
+    this.requests.push(request)
+    this.asked = false
+
+    return new Promise((resolve, reject) => {
+      if (!this.is.deaf) signal.addEventListener('abort', () => reject(signal.reason))
+      this.clock.later(attempt?.wait ?? 0, () => {
+        if (signal.aborted && !this.is.deaf) return
+        const answer = attempt?.answer ?? 'open'
+        // What comes too late counts for nothing.
+        if (!signal.aborted) request.answer = answer
+        this.tell(`answer ${answer}`)
+        if (answer === 'reject') reject(new TypeError('fetch failed'))
+        else resolve(this.#respond(attempt, request, Number(id)))
+      })
+    })
+  }
+
+  /** Whether a request that the consumer did not cause may come now, and at all. */
+  #allow(id: string): void {
+    const { is } = this
+    const [before, previous] = this.requests.slice(-2) as [Request, Request | undefined]
+    const last = previous ?? before
+    const { answer } = last
+    if (is.face === 'fetchEventSource') return
+    const refreshed =
+      answer === 401 && is.refreshable && (last.asked || before === last || before.answer !== 401)
+    if (this.clock.now < this.#notBefore && !refreshed) this.fail('Sooner than the server asked')
+    if (is.retry === 'false' && !refreshed) this.fail('Retried in spite of retry: false')
+    if (answer === 401 && !refreshed) this.fail('Retried a 401 with the same headers')
+    if (FINAL.includes(answer)) this.fail(`Retried after ${answer}`)
+    if (last.complete && is.onEnd === 'complete') this.fail('Reconnected in spite of onEnd')
+    if (is.method === 'GET' || is.retry === 'near' || is.retry === 'few') return
+    if (last.complete ? is.onEnd === 'reconnect' : id || refreshed || REFUSALS.includes(answer))
+      return
+    this.fail('A POST repeated unasked')
+  }
+
+  #respond(attempt: Attempt | undefined, request: Request, resumed: number): Response {
+    const { is, clock } = this
+    if (!attempt && (!is.ids || resumed === COUNT)) {
+      request.answer = 204
+      return new Response(null, { status: 204 })
+    }
+    const { answer, retryAfter, retry, replay, events, cut, chunk, gap, end } = attempt ?? REST
+    if (typeof answer === 'number') {
+      if (retryAfter > 0 && !request.signal.aborted) this.#notBefore = clock.now + retryAfter * 1000
+      const headers: HeadersInit = retryAfter > 0 ? { 'retry-after': `${retryAfter}` } : {}
+      return new Response(null, { status: answer, headers })
+    }
+    const first = Math.max(1, resumed + 1 - (dedupes(is) && resumed > 0 ? replay : 0))
+    const last = Math.min(COUNT, first - 1 + events)
+    const field = retry > 0 ? `retry: ${retry}\n` : ''
+    let wire = field
+    for (let number = first; number <= last; number++) wire += this.#event(number)
+    const part = encoder.encode(this.#event(last + 1)).subarray(0, last < COUNT ? cut : 0)
+    const bytes = Buffer.concat([encoder.encode(wire), part])
+
+    let start = 0
+    let held = true
+    this.open++
+    const release = () => {
+      if (held) this.open--
+      held = false
+    }
+    const { signal } = request
+    const body = new ReadableStream<Uint8Array>(
+      {
+        start(controller) {
+          if (is.deaf) return
+          signal.addEventListener('abort', () => {
+            if (held) controller.error(signal.reason)
+            release()
+          })
+        },
+        pull: (controller) =>
+          new Promise<void>((resolve) => {
+            clock.later(gap, () => {
+              if (!held) return
+              if (start < bytes.length) {
+                controller.enqueue(bytes.subarray(start, start + chunk))
+                start += chunk
+                if (answer === 'open' && start >= field.length && retry > 0) {
+                  this.#reconnectionTime = retry
+                }
+                return resolve()
+              }
+              this.tell(end)
+              if (end === 'stall') return
+              release()
+              this.#notBefore = clock.now + this.#reconnectionTime
+              request.complete = end === 'end'
+              if (end === 'end') controller.close()
+              else controller.error(new TypeError('terminated'))
+              resolve()
+            })
+          }),
+        cancel: release,
+      },
+      { highWaterMark: 0 },
+    )
+    const type = answer === 'html' ? 'text/html' : 'text/event-stream'
+    return new Response(body, { headers: { 'content-type': type } })
+  }
+
+  #event(number: number): string {
+    return `${this.is.ids ? `id: ${number}\n` : ''}data: ${number}☃\n\n`
+  }
+}
+
+/** The iterations only can drop what is sent again. */
+function dedupes({ dedupe, face }: SessionCase): boolean {
+  return dedupe && !/Source/.test(face)
+}
+
+/** What the consumer can do to its stream. */
+interface Consumer {
+  reconnect(): void
+  /** Stops, to begin again. */
+  close(): void
+  abort(reason: unknown): void
+  isOver(): boolean
+  /** What is left of it on signals that outlive it. */
+  listeners(): number
+}
+
+const FAILURE = new Error('the consumer failed')
+
+/** What is due with this event; it is done after the microtasks it says, or at once. */
+function due(world: World, actions: Action[]): Action | undefined {
+  const index = actions.findIndex(({ at, when }) => at === 'event' && when === world.received)
+  return index < 0 ? undefined : actions.splice(index, 1)[0]
+}
+
+/** Does what an action says. */
+async function act(world: World, { does, ticks }: Action, consumer: Consumer): Promise<void> {
+  for (let tick = 0; tick < ticks; tick++) await undefined
+  if (consumer.isOver()) return
+  world.tell(does)
+  if (does !== 'abort') world.asked = true
+  if (does === 'reconnect') consumer.reconnect()
+  else if (does === 'abort') {
+    // An event that is on its way to an iteration's consumer then is on its way.
+    world.stopped = ticks === 0 || /Source/.test(world.is.face)
+    consumer.abort(new Error('aborted'))
+  } else consumer.close()
+}
+
+function optionsOf(world: World, signal: AbortSignal): EventsOptions {
+  const { is } = world
+  return {
+    method: is.method,
+    fetch: world.fetch,
+    signal,
+    retry: RETRY[is.retry],
+    headers: is.refreshable ? () => ({ 'x-own': '1' }) : { 'x-own': '1' },
+    onEnd: is.onEnd === 'default' ? undefined : is.onEnd,
+    connectTimeout: is.connectTimeout || undefined,
+    idleTimeout: is.idleTimeout || undefined,
+  }
+}
+
+function iterate(world: World, actions: Action[]): Consumer {
+  const { is } = world
+  const control = new AbortController()
+  const { signal } = control
+  const stream = events(URL, { ...optionsOf(world, signal), dedupe: dedupes(is) ? COUNT : 0 })
+  let over = false
+  let again = true
+  const consumer: Consumer = {
+    reconnect: () => stream.reconnect(),
+    close() {
+      again = true
+      stream.close()
+    },
+    abort: (reason) => control.abort(reason),
+    isOver: () => over,
+    listeners: () => getEventListeners(signal, 'abort').length,
+  }
+  const take = async (batch: readonly { data: string; lastEventId: string }[]) => {
+    const dues: Action[] = []
+    for (const { data, lastEventId } of batch) {
+      world.receive(data, lastEventId)
+      const action = due(world, actions)
+      if (action) dues.push(action)
+    }
+    for (const action of dues) {
+      if (action.does === 'throw') {
+        world.asked = again = true
+        throw FAILURE
+      }
+      act(world, action, consumer)
+    }
+  }
+  const run = async () => {
+    while (again && !signal.aborted) {
+      again = false
+      try {
+        if (is.face === 'events') for await (const event of stream) await take([event])
+        else for await (const batch of stream.batches()) await take(batch)
+        world.tell('done')
+      } catch (error) {
+        world.tell(`${error}`.split('\n')[0] as string)
+        const known = error === FAILURE || error === signal.reason || error instanceof SseError
+        if (!known) world.fail('A bare error')
+      }
+    }
+    over = true
+  }
+  run()
+  return consumer
+}
+
+function listen(world: World, actions: Action[]): Consumer {
+  const control = new AbortController()
+  const source = new EventSource(URL, optionsOf(world, control.signal))
+  let reopens = false
+  const consumer: Consumer = {
+    reconnect: () => source.reconnect(),
+    close() {
+      source.close()
+      world.stopped = reopens = true
+      world.clock.later(5, () => {
+        reopens = world.stopped = false
+        world.asked = true
+        if (!control.signal.aborted) source.reconnect()
+      })
+    },
+    abort: (reason) => control.abort(reason),
+    isOver: () => source.readyState === 2 && !reopens,
+    listeners: () => getEventListeners(control.signal, 'abort').length,
+  }
+  source.onmessage = ({ data, lastEventId }) => {
+    world.receive(data, lastEventId)
+    const action = due(world, actions)
+    if (action?.does === 'throw') {
+      // A throw here is the process's affair: it closes and reopens instead.
+      world.tell('reopen')
+      world.asked = true
+      source.close()
+      source.reconnect()
+    } else if (action) act(world, action, consumer)
+  }
+  source.onerror = ({ error }) => world.tell(`${source.readyState}: ${error}`)
+  return consumer
+}
+
+function call(world: World, actions: Action[]): Consumer {
+  const { is } = world
+  let control = new AbortController()
+  let over = false
+  let again = true
+  let ended: unknown
+  let listeners = 0
+  const close = () => {
+    again = true
+    control.abort()
+  }
+  const consumer: Consumer = {
+    reconnect: close,
+    close,
+    abort(reason) {
+      ended = reason
+      control.abort(reason)
+    },
+    isOver: () => over,
+    listeners: () => listeners,
+  }
+  const run = async () => {
+    while (again && !ended) {
+      again = false
+      control = new AbortController()
+      const { signal } = control
+      let failures = 0
+      const { method, fetch, headers } = optionsOf(world, signal)
+      await fetchEventSource(URL, {
+        method,
+        fetch: fetch as typeof globalThis.fetch,
+        signal,
+        headers:
+          typeof headers === 'function' && world.received === 0
+            ? headers
+            : { 'last-event-id': is.ids && world.received > 0 ? `${world.received}` : '' },
+        onmessage({ data, id }) {
+          world.receive(data, id)
+          const action = due(world, actions)
+          if (action?.does === 'throw') throw FAILURE
+          if (action) act(world, action, consumer)
+        },
+        onclose() {
+          if (is.onEnd !== 'complete') throw new Error('closed')
+        },
+        onerror(error) {
+          world.tell(`onerror ${error}`.split('\n')[0] as string)
+          if (++failures > 8 || is.retry === 'false') throw error
+          return is.retry === 'near' ? 1 : undefined
+        },
+      }).catch(() => {})
+      listeners += getEventListeners(signal, 'abort').length
+    }
+    over = true
+  }
+  run()
+  return consumer
+}
+
+const URL = 'http://x/'
+const FACES = { events: iterate, batches: iterate, EventSource: listen, fetchEventSource: call }
+
+async function check(is: SessionCase): Promise<void> {
+  const world = new World(is)
+  const { clock } = world
+  clock.install()
+  try {
+    const consumer = FACES[is.face](world, [...is.actions])
+    for (const action of is.actions) {
+      if (action.at === 'time') clock.later(action.when, () => act(world, action, consumer))
+    }
+    for (let step = 0; !consumer.isOver(); step++) {
+      await quiet()
+      if (consumer.isOver() || world.failure) break
+      if (step < MOST_STEPS && clock.advance()) continue
+      // Nothing will happen by itself, or no end is to be seen.
+      if (world.requests.every(({ signal }) => signal.aborted)) world.fail('Hung without a request')
+      world.tell('the end of the run')
+      world.stopped = true
+      consumer.abort(new Error('the end of the run'))
+      await quiet()
+      if (!consumer.isOver()) world.fail('Not settled by its abort')
+    }
+    consumer.abort(new Error('over'))
+    await quiet()
+    if (clock.timers.size > 0) world.fail('A timer is left')
+    if (consumer.listeners() > 0) world.fail('A listener is left')
+    if (world.requests.some(({ signal }) => !signal.aborted)) world.fail('A request is left')
+    // What a deaf fetch still brings must be let go of too.
+    while (clock.advance()) await quiet()
+    if (world.open > 0) world.fail('A body is left')
+    if (world.failure) throw world.failure
+  } finally {
+    clock.uninstall()
+  }
+}
+
+/** Any server, any interruptions: nothing is lost, doubled, repeated, hurried or left behind. */
+export const session = {
+  name: 'session',
+  arbitrary: sessionCase,
+  check,
+  report: (is: SessionCase): string => `  ${JSON.stringify(is)},`,
+}
