@@ -87,12 +87,8 @@ export async function connect<E = ServerSentEvent>(
       silence = later(() => {
         const left = waitingSince + idleTimeout - performance.now()
         if (left > 0) return watch(Math.min(left, idleTimeout))
-        control.abort(
-          new SseError(
-            'idle',
-            `Expected a byte or a comment within ${idleTimeout} ms, got silence`,
-          ),
-        )
+        const message = `Expected a byte or a comment within ${idleTimeout} ms, got silence`
+        control.abort(new SseError('idle', message, { status: response.status, response }))
       }, delay)
     }
     watch(idleTimeout)
@@ -130,7 +126,7 @@ export async function connect<E = ServerSentEvent>(
         }
         place.asked = parser.reconnectionTime ?? place.asked
         if (batch.length > 0) return batch
-        if (!failure) connection.settle()
+        connection.settle()
       }
       if (failure) throw failure
       return undefined

@@ -27,7 +27,7 @@ afterEach(async () => {
 /** The options that a stage needs; each face gives them the names it knows them by. */
 type Options = Pick<
   EventsOptions,
-  'fetch' | 'headers' | 'idleTimeout' | 'onOpen' | 'onReconnect' | 'retry'
+  'connectTimeout' | 'fetch' | 'headers' | 'idleTimeout' | 'onOpen' | 'onReconnect' | 'retry'
 >
 
 /** A running stream, under whatever face. */
@@ -73,9 +73,9 @@ const faces: Record<string, Face> = {
     return { ended, ways: { 'close()': () => source.close() } }
   },
   'fetchEventSource()': (url, signal, options, onEvent) => {
-    const { fetch, onOpen, onReconnect, retry, idleTimeout, ...rest } = options
+    const { fetch, headers, onOpen, onReconnect, retry } = options
     const ended = fetchEventSource(url, {
-      ...rest,
+      headers,
       fetch: fetch as typeof globalThis.fetch | undefined,
       signal,
       onmessage: ({ data }) => onEvent(data),
@@ -192,7 +192,7 @@ describe.each(Object.entries(stages))('%s', (_, makeStage) => {
     run = (faces[name] as Face)(
       server.url,
       control.signal,
-      { idleTimeout: 1_000_000, ...options },
+      { connectTimeout: 1_000_000, idleTimeout: 1_000_000, ...options },
       (data) => {
         seen.push(data)
         onEvent?.()

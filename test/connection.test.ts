@@ -228,6 +228,18 @@ describe('silence', () => {
     await vi.waitFor(() => expect(cancel).toHaveBeenCalledTimes(1))
   })
 
+  test('for connectTimeout counts no longer once the headers have come', async () => {
+    vi.useFakeTimers()
+    const fetch = answers(stream([], 'stall'))
+    const ended = vi.fn()
+    const source = events('http://test/', { fetch, retry: false, connectTimeout: 100 })
+    source[Symbol.asyncIterator]().next().then(ended, ended)
+    await vi.advanceTimersByTimeAsync(100_000)
+    expect([source.status, ended.mock.calls]).toEqual(['open', []])
+    expect(vi.getTimerCount()).toBe(0)
+    source.close()
+  })
+
   test('after an event for idleTimeout is idle, and closes the socket', async () => {
     const server = await serveRaw((socket) =>
       socket.once('data', () => socket.write(CHUNKED + chunk('data: 1\n\n'))),
@@ -270,7 +282,7 @@ describe('silence', () => {
     await vi.advanceTimersByTimeAsync(100_000)
     expect((await iterator.next()).value?.data).toBe('2')
     await vi.advanceTimersByTimeAsync(100_000)
-    const idle = expect(iterator.next()).rejects.toMatchObject({ code: 'idle' })
+    const idle = expect(iterator.next()).rejects.toMatchObject({ code: 'idle', status: 200 })
     await vi.advanceTimersByTimeAsync(100)
     await idle
   })

@@ -39,6 +39,9 @@ const message = (source: EventSource, type = 'message') =>
 const failure = (source: EventSource) =>
   once(source, 'error').then(([event]) => event as SseErrorEvent)
 
+const until = (condition: () => unknown) =>
+  vi.waitUntil(condition, { timeout: 10_000, interval: 5 })
+
 /** A real server of event streams; each request gets the next listener, the last one stays. */
 async function server(...listeners: RequestListener[]) {
   const requests: IncomingMessage[] = []
@@ -202,7 +205,7 @@ describe('the request', () => {
   ])('%s', async (_, init, sent) => {
     const { fetch, requests } = answering()
     open('http://localhost/', { ...init, fetch })
-    await vi.waitUntil(() => requests.length > 0)
+    await until(() => requests.length > 0)
     const { mode, credentials, cache } = requests[0] as RequestInit
     expect({ mode, credentials, cache }).toEqual({
       mode: undefined,
@@ -324,7 +327,7 @@ describe('the response', () => {
     const events: MessageEvent[] = []
     source.onmessage = (event) => events.push(event)
     const story = record(source)
-    await vi.waitUntil(() => events.length === 2)
+    await until(() => events.length === 2)
     // Each attempt begins at the source's own URL, and each event says where it came from.
     expect([source.url, requests.map((request) => request.url)]).toEqual([
       `${url}/here`,
@@ -444,7 +447,7 @@ describe('an event', () => {
     const source = open(url)
     const story: string[] = []
     source.onmessage = ({ data, lastEventId }) => story.push(`${data}:${lastEventId}`)
-    await vi.waitUntil(() => story.length === 5)
+    await until(() => story.length === 5)
     expect(story).toEqual(['1:', '2:a', '3:a', '4:a', '5:'])
     expect(source.lastEventId).toBe('')
   })
@@ -698,7 +701,7 @@ describe('a reconnect', () => {
     }, keeps('data: 3\n\n'))
     const source = open(url)
     const story = record(source)
-    await vi.waitUntil(() => story.length === 5)
+    await until(() => story.length === 5)
     expect(story).toEqual(['open:1', 'message:1:1', 'error:0', 'open:1', 'message:1:3'])
   })
 
@@ -847,7 +850,7 @@ describe('close()', () => {
     const { url, requests } = await server(() => {})
     const source = open(url)
     const story = record(source)
-    await vi.waitUntil(() => requests.length > 0)
+    await until(() => requests.length > 0)
     source.close()
     expect(source.readyState).toBe(2)
     await once((requests[0] as IncomingMessage).socket, 'close')
@@ -944,7 +947,7 @@ describe('beyond the standard', () => {
     const source = open('http://localhost/', { fetch, lastEventId: 'a' })
     const first = answers[0] instanceof Response && answers[0].status === 200 ? 'open' : 'error'
     if (answers.length > 0) await once(source, first)
-    else await vi.waitUntil(() => requests.length > 0)
+    else await until(() => requests.length > 0)
     source.reconnect()
     expect((await message(source)).lastEventId).toBe('a')
     expect(requests.map(({ headers }) => headers.get('last-event-id'))).toEqual(['a', 'a'])

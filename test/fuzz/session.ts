@@ -177,9 +177,8 @@ class World {
     this.tell(`request ${this.requests.length + 1}, after ${id || 'nothing'}`)
     if (this.requests.some(({ signal }) => !signal.aborted)) this.fail('Two connections at once')
     if (this.is.ids && Number(id) !== this.received) this.fail('A wrong resume point')
-    // What the consumer wants at once is not bound by what the server asked before.
-    if (this.asked) this.#notBefore = 0
-    else this.#allow(id)
+    if (!this.asked) this.#allow(id)
+    this.#notBefore = 0
     const request: Request = { signal, asked: this.asked, answer: undefined, complete: false }
     this.requests.push(request)
     this.asked = false
@@ -397,15 +396,20 @@ function listen(world: World, actions: Action[]): Consumer {
   const control = new AbortController()
   const source = new EventSource(URL, optionsOf(world, control.signal))
   let reopens = false
+  const reconnect = () => {
+    reopens = false
+    world.stopped = control.signal.aborted
+    source.reconnect()
+  }
   const consumer: Consumer = {
-    reconnect: () => source.reconnect(),
+    reconnect,
     close() {
       source.close()
       world.stopped = reopens = true
       world.clock.later(5, () => {
-        reopens = world.stopped = false
+        if (!reopens) return
         world.asked = true
-        if (!control.signal.aborted) source.reconnect()
+        reconnect()
       })
     },
     abort: (reason) => control.abort(reason),

@@ -111,7 +111,7 @@ const BY_CHANCE = Math.sqrt(Math.log(2 / 1e-6) / (2 * CLIENTS))
 const expectedOf = (wait: Wait, outage: number) =>
   simulate(wait, { clients: 10_000, outage, spread: 0 }).times
 
-/** The server is away for so many reconnection times: nearly all clients fail once, and none twice. */
+/** The server is away for so many reconnection times: all clients fail once, hardly any twice. */
 const AWAY = 2.9
 /** So many reconnection times late is too late. */
 const LATEST = 2

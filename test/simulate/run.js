@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { runnerImport } from 'vite'
 
+/** @type {{ module: typeof import('./report.ts') }} */
 const { module } = await runnerImport(fileURLToPath(new URL('report.ts', import.meta.url)), {
   configFile: false,
 })
