@@ -66,6 +66,8 @@ export async function connect<E = ServerSentEvent>(
   await accept(response, signal)
   try {
     await abortable(signal, onOpen?.(response))
+    // Aborted in the microtasks since: what follows would not hear of it.
+    if (signal.aborted) throw signal.reason
   } catch (cause) {
     drop(response)
     const { status } = response
@@ -144,7 +146,12 @@ async function acceptEventStream(response: Response, signal: AbortSignal): Promi
   }
   const type = headers.get('content-type') ?? 'none'
   // Of several values, the last that is a type counts (Fetch standard, extract a MIME type).
-  if (!/(^|,)[\t ]*text\/event-stream[\t ]*(?!.*,.*\/)([;,]|$)/i.test(type)) {
+  const last =
+    type
+      .split(',')
+      .filter((value) => value.includes('/'))
+      .pop() ?? ''
+  if (!/^[\t ]*text\/event-stream[\t ]*(;|$)/i.test(last)) {
     const hint = /html/i.test(type) ? ': a login page, or the wrong URL?' : ''
     const message = `Expected content-type text/event-stream, got ${type}${hint}`
     throw await refusal('content-type', message, response, signal)

@@ -58,7 +58,7 @@ type Handler<E extends Event> = ((this: EventSource, event: E) => unknown) | nul
 
 // What is read is less exact than what is set, or the class would not be the DOM's to TypeScript:
 // whoever takes that for an EventSource may call its handlers with plain events.
-// biome-ignore lint/suspicious/noExplicitAny: as above
+// biome-ignore lint/suspicious/noExplicitAny: as in the DOM's own types
 type AnyHandler = ((this: any, event: any) => unknown) | null
 
 /** Milliseconds: what the standard calls "a few seconds", and what browsers use. */
@@ -171,7 +171,7 @@ export class EventSource extends EventTarget {
     return this.#place.reconnectionTime
   }
 
-  override addEventListener(type: string, _listener: unknown): void {
+  override addEventListener(type: string, _listener: never): void {
     this.#heard.add(`${type}`)
     // biome-ignore lint/complexity/noArguments: as many as came, because EventTarget counts them
     super.addEventListener.apply(this, arguments as never)
@@ -249,7 +249,8 @@ export class EventSource extends EventTarget {
             // 1.8 times as fast for events nobody listens for (Node 20).
             if (!this.#heard.has(type)) continue
             this.dispatchEvent(new MessageEvent(type, { data, lastEventId, origin }))
-            // The standard gives each event a task: what a listener's promise leads to comes first.
+            // The standard gives each event a task, so that what a listener's promise leads to comes
+            // before the next. A task costs 1 microsecond on Node 20, a microtask a tenth.
             await undefined
           }
           continue
@@ -376,8 +377,8 @@ function spreadable({ headers }: RequestInit): Record<string, string> {
 
 /**
  * The runtime's fetch, which looks into a failure before any response: another attempt is futile
- * where there is no server to come back, and where one answers, but not to this page. A page cannot
- * read an answer that CORS refuses, but it can tell whether one comes.
+ * where a blob is gone, and where a server answers, but not to this page. A page cannot read an
+ * answer that CORS refuses, but it can tell whether one comes.
  *
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#fail-the-connection
  */
@@ -390,7 +391,7 @@ function pageFetch(): NonNullable<StreamOptions['fetch']> {
       answered = true
       return response
     } catch (cause) {
-      if (url.startsWith('http')) {
+      if (!url.startsWith('blob:')) {
         if (answered || !location || new URL(url).origin === location.origin) throw cause
         const { signal } = init
         await fetch(url, { method: 'HEAD', mode: 'no-cors', credentials: 'omit', signal })

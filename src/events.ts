@@ -2,6 +2,7 @@ import { SseError } from './errors'
 import type { ServerSentEvent } from './parser'
 import { Place } from './place'
 import type { EventsInput } from './request'
+import type { EventSchema, SchemaEvent } from './schema'
 import {
   planSession,
   SessionControl,
@@ -48,10 +49,15 @@ const asyncDispose: typeof Symbol.asyncDispose =
  * }
  * ```
  */
+export function events<const S extends EventSchema>(
+  input: EventsInput,
+  options: EventsOptions & { schema: S },
+): EventStream<SchemaEvent<S>>
 export function events<T = string>(
   input: EventsInput,
-  options: EventsOptions<T> = {},
-): EventStream<ServerSentEvent<string, T>> {
+  options?: EventsOptions<T>,
+): EventStream<ServerSentEvent<string, T>>
+export function events(input: EventsInput, options: EventsOptions<unknown> = {}): EventStream {
   return new EventStream(input, options)
 }
 
@@ -61,7 +67,9 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
 {
   readonly #plan: SessionPlan<unknown>
   readonly #place: Place
+  /** Of the last consumer: it is told to stop even before its first `next()`. */
   #control: SessionControl | undefined
+  #running = false
   #status: EventStreamStatus = 'idle'
   #response: Response | undefined
 
@@ -137,22 +145,29 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
   }
 
   #newControl(): SessionControl {
-    if (this.#control) {
+    this.#expectFree()
+    this.#control = new SessionControl()
+    return this.#control
+  }
+
+  #expectFree(): void {
+    if (this.#running) {
       throw new TypeError(
         'Expected one consumer at a time, got a second. Close the stream first, or call events() again',
       )
     }
-    return new SessionControl()
   }
 
   /** Folds a session, which starts with the first `next()`, into this object's state. */
   async *#batches(control: SessionControl, whole?: boolean): AsyncGenerator<E[], undefined, void> {
     const { signal } = control.stop
     if (signal.aborted) return
-    this.#newControl()
+    this.#expectFree()
     this.#control = control
+    this.#running = true
     signal.addEventListener('abort', () => {
-      this.#control = this.#response = undefined
+      this.#running = false
+      this.#response = undefined
       this.#status = 'closed'
     })
     try {

@@ -78,6 +78,8 @@ async function call(
   init: RequestInit,
   signal: AbortSignal,
 ): Promise<Response> {
+  // Aborted in the microtasks since it was built: a fetch that does not heed the signal would send it.
+  if (signal.aborted) throw signal.reason
   // In an async function, because a fetch may throw as well as reject.
   const sent = (async () => fetch(url, init))()
   let response: Response

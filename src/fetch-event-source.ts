@@ -1,6 +1,6 @@
 import { SseError } from './errors'
 import { refusal } from './exchange'
-import { type Gate, whileVisible } from './gate'
+import { type Gate, pageGate } from './gate'
 import { EventStreamParser, type ParserOptions, type ServerSentEvent } from './parser'
 import { Place } from './place'
 import { planRequest, type RequestOptions, type RequestPlan } from './request'
@@ -164,7 +164,7 @@ export const fetchEventSource: Signatures['fetchEventSource'] = async (
       hooks: {
         accept: onopen ? async () => {} : accept,
         parser: ({ lastEventId }) => new BlockParser(lastEventId, { maxEventSize }),
-        gate: openWhenHidden ? undefined : onceVisible(),
+        gate: openWhenHidden ? async () => false : onceVisible(),
         wrap: refused,
       },
     },
@@ -235,11 +235,13 @@ function refused(cause: unknown): SseError {
 
 /** As the original, goes by what changes: a page holds nothing up before it has been visible. */
 function onceVisible(): Gate {
+  const gate = pageGate({ pauseWhenHidden: true, waitForOnline: false })
   let seen = false
   return async (signal, interrupt) => {
-    const visible = whileVisible(signal, interrupt).then(() => {
-      seen = true
+    const opened = gate(signal, interrupt).then((held) => {
+      seen ||= !signal.aborted
+      return held
     })
-    if (seen) await visible
+    return seen ? opened : false
   }
 }

@@ -1,11 +1,51 @@
-/** Waits until an attempt may be made, then calls `interrupt` if it no longer may; until aborted. */
-export type Gate = (signal: AbortSignal, interrupt: () => void) => Promise<void>
+/** When the page lets a connection be. */
+export interface GateOptions {
+  /**
+   * Closes the connection while the page is hidden, keeps the place, and resumes when it is visible.
+   * A request that is not safe to repeat stays open. Default: `false`.
+   */
+  pauseWhenHidden?: boolean
+  /**
+   * Where the browser says that it is offline, waits until it is online, and then connects at once,
+   * in place of attempts that must fail. Default: `true`.
+   */
+  waitForOnline?: boolean
+}
 
-/** Lets nothing run while the page is hidden. Where there is no page it is always open. */
-export const whileVisible: Gate = (signal, interrupt) =>
-  new Promise((resolve) => {
-    const page = globalThis.document
-    const look = () => (page.hidden ? interrupt() : resolve())
-    page?.addEventListener('visibilitychange', look, { signal })
-    if (!page?.hidden) resolve()
-  })
+/** Why a gate interrupts: it has closed, or the network is back and a wait is pointless. */
+export type Interruption = 'closed' | 'online'
+
+/**
+ * Resolves when a connection may be made, with whether that had to be waited for; from then until
+ * the signal is aborted, it calls `interrupt`.
+ */
+export type Gate = (signal: AbortSignal, interrupt: (why: Interruption) => void) => Promise<boolean>
+
+/** The gate of a page, or of a worker of one; elsewhere it is always open. */
+export function pageGate({ pauseWhenHidden, waitForOnline = true }: GateOptions): Gate {
+  /** In the back/forward cache, which takes no page that holds a connection. */
+  let frozen = false
+  return (signal, interrupt) =>
+    new Promise((resolve) => {
+      const { document, navigator } = globalThis
+      let open = false
+      const look = ({ type, persisted }: Partial<PageTransitionEvent>) => {
+        if (type?.startsWith('page')) frozen = type === 'pagehide' && !!persisted
+        const closed = frozen || (pauseWhenHidden && document?.hidden)
+        if (open) {
+          if (closed) interrupt('closed')
+          else if (waitForOnline && type === 'online') interrupt('online')
+        } else if (!closed && (!waitForOnline || navigator?.onLine !== false)) {
+          open = true
+          resolve(!!type)
+        }
+      }
+      document?.addEventListener('visibilitychange', look, { signal })
+      if (document || navigator?.onLine !== undefined) {
+        for (const type of ['online', 'pagehide', 'pageshow']) {
+          globalThis.addEventListener?.(type, look, { signal })
+        }
+      }
+      look({})
+    })
+}

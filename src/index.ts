@@ -11,5 +11,13 @@ export { type EventStream, type EventStreamStatus, type EventsOptions, events } 
 export type { ServerSentEvent } from './parser'
 export type { Attempt, EventsInput } from './request'
 export type { RetryContext, RetryOptions, RetryPolicy } from './retry'
+export type {
+  EventSchema,
+  InvalidEvent,
+  SchemaEvent,
+  SchemaIssue,
+  StandardResult,
+  StandardSchema,
+} from './schema'
 export type { SendInit } from './send'
 export type { Reconnect } from './session'

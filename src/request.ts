@@ -33,6 +33,12 @@ export interface RequestOptions extends Omit<RequestInit, 'headers' | 'body' | '
   body?: Made<BodyInit | null | undefined>
   /** Serialised as the body, with `content-type: application/json`. Not together with `body`. */
   json?: unknown
+  /**
+   * Sends an `Idempotency-Key`, the same for every attempt, so that a server that knows it acts
+   * once: your key, or `true` for one by chance. It does not by itself make a POST be repeated:
+   * pass `retry` too. Default: none.
+   */
+  idempotencyKey?: string | true
   /** Called as `fetch(url, init)`. Default: `globalThis.fetch`, looked up at each attempt. */
   fetch?: (url: string, init: RequestInit) => Promise<Response>
 }
@@ -76,7 +82,7 @@ const KEPT = [
  */
 export function planRequest(
   input: EventsInput,
-  { headers, body, json, fetch, ...init }: RequestOptions,
+  { headers, body, json, idempotencyKey, fetch, ...init }: RequestOptions,
   accept = 'text/event-stream',
 ): RequestPlan {
   expectType('fetch', fetch, 'function')
@@ -99,6 +105,8 @@ export function planRequest(
   if (typeof headers !== 'function') toHeaders(headers)
   // The runtime knows the rest of RequestInit best: let it refuse now what it would refuse later.
   const plain = new Request('http://localhost', { ...init, method: methodFor(request) })
+  const key = idempotencyKey === true ? randomKey() : idempotencyKey
+  if (key !== undefined) toHeaders({ 'idempotency-key': key })
   let spent = false
 
   const assertRepeatable = (cause: SseError | undefined) => {
@@ -135,6 +143,7 @@ export function planRequest(
       if (json !== undefined && !outgoing.has('content-type')) {
         outgoing.set('content-type', 'application/json')
       }
+      if (key !== undefined) outgoing.set('idempotency-key', key)
       const id = headerValue(attempt.lastEventId)
       if (id) outgoing.set('last-event-id', id)
 
@@ -169,6 +178,12 @@ function asRequest(input: unknown): Request | undefined {
   return typeof (input as Partial<Request> | null)?.clone === 'function'
     ? (input as Request)
     : undefined
+}
+
+// Not randomUUID, which pages have over https only.
+function randomKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16))
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
 /** What relative URLs are resolved against: a document's base, a worker's own URL, else nothing. */

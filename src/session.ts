@@ -2,7 +2,7 @@ import { abortable, sleep } from './abort'
 import { type ConnectionHooks, type ConnectionOptions, connect } from './connection'
 import { type DeliveryOptions, deliver } from './delivery'
 import { SseError } from './errors'
-import type { Gate } from './gate'
+import { type Gate, type GateOptions, type Interruption, pageGate } from './gate'
 import type { ServerSentEvent } from './parser'
 import type { Place } from './place'
 import {
@@ -20,6 +20,7 @@ import {
   retryDelay,
   shouldRetry,
 } from './retry'
+import { expectSchema } from './schema'
 import { expectNumber, expectType } from './validate'
 
 /** Why the connection is made anew, and when. */
@@ -36,7 +37,8 @@ export interface Reconnect {
 export interface StreamOptions<T = string>
   extends RequestOptions,
     ConnectionOptions,
-    DeliveryOptions<T> {
+    DeliveryOptions<T>,
+    GateOptions {
   /** Ends the stream with its reason. */
   signal?: AbortSignal | null
   /** Where to resume: sent as `Last-Event-ID`. Default: `''`, from the start. */
@@ -82,7 +84,7 @@ export class SessionControl {
    * aborts it when it ends. */
   readonly stop: AbortController = new AbortController()
   /** Drops the connection or the wait, and connects now. Set by the session as it starts. */
-  reconnect!: () => void
+  reconnect: () => void = () => {}
 }
 
 const RECONNECT = Symbol('reconnect')
@@ -101,6 +103,7 @@ export async function* session<T>(
 ): AsyncGenerator<Step<T>, void, void> {
   const { signal } = control.stop
   const { request, retry, hooks, onReconnect } = plan
+  const gate = hooks?.gate ?? pageGate(plan)
   const backoff = (typeof retry === 'object' ? retry : plan.retryDefaults) ?? {}
   let attempt = new AbortController()
   let number = 0
@@ -123,13 +126,23 @@ export async function* session<T>(
     for (;;) {
       let ended: unknown
       let safe = true
+      let pausing = false
       let response: Response | undefined
       let openedAt = Number.POSITIVE_INFINITY
       try {
-        await abortable(attempt.signal, hooks?.gate?.(attempt.signal, control.reconnect))
-        if (waiting && !refreshed) {
-          yield { type: 'waiting', ...waiting }
+        if (waiting && !refreshed) yield { type: 'waiting', ...waiting }
+        const interrupt = (why: Interruption) => {
+          // A request that must not be repeated is not given up either.
+          const mayEnd = safe || retry || place.lastEventId
+          if (why === 'online' ? pausing : mayEnd) control.reconnect()
+        }
+        const held = await abortable(attempt.signal, gate(attempt.signal, interrupt))
+        // What the server asks for is waited for; where the network was at fault, it is back.
+        const asked = error?.code === 'status'
+        if (waiting && !refreshed && (asked || !held)) {
+          pausing = !asked
           await sleep(waiting.delay, attempt.signal)
+          pausing = false
         }
         number++
         yield { type: 'connecting' }
@@ -144,8 +157,15 @@ export async function* session<T>(
         response = connection.response
         openedAt = performance.now()
         yield { type: 'open', response }
+        let seen = 0
         for (let batch = await connection.read(); batch; batch = await connection.read()) {
-          const { events, complete, error: failure } = deliver(batch, plan)
+          const delivery = deliver(batch, plan, seen)
+          const {
+            events,
+            complete,
+            error: failure,
+          } = delivery instanceof Promise ? await abortable(attempt.signal, delivery) : delivery
+          seen += batch.length
           // Only an event proves the server healthy, so only an event resets the count.
           failures = 0
           if (events.length > 0) yield { type: 'events', events }
@@ -232,6 +252,10 @@ export function planSession<T>(
     onEnd,
     until,
     decode,
+    schema,
+    onInvalid,
+    pauseWhenHidden,
+    waitForOnline,
     connectTimeout,
     idleTimeout,
     maxEventSize,
@@ -247,6 +271,9 @@ export function planSession<T>(
   for (const [name, value] of Object.entries(bounds)) expectNumber(name, value, Number.MIN_VALUE)
   expectType('lastEventId', lastEventId, 'string')
   expectType('until', until, 'string or function')
+  const switches = { pauseWhenHidden, waitForOnline }
+  for (const [name, value] of Object.entries(switches)) expectType(name, value, 'boolean')
+  expectSchema(schema, onInvalid, decode)
   expectRetry(retry)
   if (onEnd !== undefined && onEnd !== 'reconnect' && onEnd !== 'complete') {
     throw new TypeError(`Expected onEnd to be 'reconnect' or 'complete', got ${onEnd}`)
@@ -258,6 +285,9 @@ export function planSession<T>(
   return {
     ...functions,
     ...bounds,
+    ...switches,
+    schema,
+    onInvalid,
     request,
     fetch: init.fetch,
     signal: signal ?? request.signal,

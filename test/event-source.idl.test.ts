@@ -47,7 +47,6 @@ describe('the interface object', () => {
   })
 
   test('cannot be called without new', () => {
-    // biome-ignore lint/complexity/useArrowFunction: an arrow would not be a call of the class
     const call = EventSource as unknown as (url: string) => void
     expect(() => call('http://localhost/')).toThrow(TypeError)
   })
@@ -173,5 +172,4 @@ test('the methods of EventTarget keep their names, their lengths and their check
   expect(() => source.addEventListener()).toThrow(TypeError)
   // @ts-expect-error: too few arguments
   expect(() => source.addEventListener('message')).toThrow(TypeError)
-  expect(() => source.addEventListener('message', null as never)).not.toThrow()
 })

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { EventSource, type EventSourceInit, type OpenEvent, type SseErrorEvent } from '../src'
@@ -598,6 +599,18 @@ describe('the on attributes', () => {
     ])
   })
 
+  test.each(['message', 'error'])(
+    'that return false cancel an event that can be canceled: %s',
+    (type) => {
+      const source = idle()
+      source.onmessage = source.onerror = () => false
+      expect(source.dispatchEvent(new Event(type, { cancelable: true }))).toBe(false)
+      expect(source.dispatchEvent(new Event(type))).toBe(true)
+      source.onmessage = source.onerror = () => undefined
+      expect(source.dispatchEvent(new Event(type, { cancelable: true }))).toBe(true)
+    },
+  )
+
   test('are of one source each, and apart from each other', () => {
     const [one, other] = [idle(), idle()]
     const handler = () => {}
@@ -770,6 +783,7 @@ describe('a failure that no attempt can mend', () => {
     'unheard-of:',
     'http://user:secret@localhost/',
     'data:text/plain,no',
+    'blob:http://localhost/gone',
   ])('closes a source of %s, by an event and after the constructor', async (url) => {
     const source = open(url)
     const story = record(source)
@@ -898,6 +912,23 @@ describe('close()', () => {
     expect(source.readyState).toBe(2)
     await vi.advanceTimersByTimeAsync(60_000)
     expect([requests.length, vi.getTimerCount(), story]).toEqual([1, 0, ['open:1', 'error:0']])
+  })
+
+  test('between any two microtasks: nothing follows', async () => {
+    const before = new Set<string>()
+    for (let hops = 0; hops < 200; hops++) {
+      const source = open('http://localhost/', answering(stream(['data: 1\n\ndata: 2\n\n'])))
+      const story = record(source)
+      for (let hop = 0; hop < hops; hop++) await undefined
+      source.close()
+      before.add(`${story}`)
+      story.push('closed')
+      await settled()
+      expect(story.at(-1)).toBe('closed')
+    }
+    // The count of microtasks has met every stretch of the story.
+    const whole = ['open:1', 'message:1:1', 'message:1:2', 'error:0']
+    expect([...before]).toEqual(['', ...whole.map((_, i) => `${whole.slice(0, i + 1)}`)])
   })
 
   test('of a closed source changes nothing, and returns nothing', async () => {
@@ -1033,6 +1064,23 @@ describe('beyond the standard', () => {
   ])('misuse of %s throws at once', (_, init) => {
     expect(() => new EventSource('http://localhost/', init)).toThrow(/^Expected/)
   })
+})
+
+test('docs/spec.md names tests that there are', () => {
+  const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8')
+  const named: string[] = []
+  for (const cell of read('../docs/spec.md').split('|')) {
+    // A title belongs to the file before it in its cell; without one it is the browser suite's.
+    let file = 'browser/event-source/scenarios.js'
+    for (const [, path, end, title] of cell.matchAll(/`([\w./-]+\.ts)`: |(;)|“([^”]+)”/g)) {
+      if (path) file = path
+      if (end) file = 'browser/event-source/scenarios.js'
+      if (!title) continue
+      named.push(title)
+      expect(read(file), `${file} has “${title}”`).toContain(title)
+    }
+  }
+  expect(named).toContain('announces itself by an error event in the state CONNECTING')
 })
 
 function catching(run: () => unknown): unknown {

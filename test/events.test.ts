@@ -372,6 +372,14 @@ describe('reconnect()', () => {
 })
 
 describe('close()', () => {
+  test('ends an iteration that has not begun: nothing is sent', async () => {
+    const { source, story } = prepare([stream(['data: 1\n\n'])])
+    const iterator = source[Symbol.asyncIterator]()
+    source.close()
+    expect(await iterator.next()).toEqual({ done: true, value: undefined })
+    expect([source.status, ...story]).toEqual(['closed'])
+  })
+
   const never = () => new Promise<never>(() => {})
   const stages: [string, () => Answer, EventsOptions, string][] = [
     ['headers are being made', () => 'silence', { headers: never }, 'connecting'],

@@ -333,7 +333,7 @@ describe('openWhenHidden is false', () => {
       'hide',
       'connected:0 listeners:1',
       'show',
-      'fetch@5150',
+      'fetch@5100',
       'connected:1 listeners:1',
     ])
   })

@@ -265,6 +265,47 @@ describe('json', () => {
   })
 })
 
+describe('the idempotency key', () => {
+  const keysOf = async (idempotencyKey: string | true | undefined) => {
+    const { fetch, requests } = answering(
+      new Response(null, { status: 503 }),
+      new TypeError('fetch failed'),
+      stream([]),
+    )
+    const retry = { delay: 0, jitter: 0 }
+    const source = events(FEED, { fetch, method: 'POST', idempotencyKey, retry })
+    for await (const _ of source);
+    return requests.map(({ headers }) => headers.get('idempotency-key'))
+  }
+
+  test('of the caller goes with every attempt', async () => {
+    expect(await keysOf('order-7')).toEqual(['order-7', 'order-7', 'order-7'])
+  })
+
+  test('by chance is one for all attempts of a stream, and another for the next', async () => {
+    const [first, ...others] = await keysOf(true)
+    expect(first).toMatch(/^[0-9a-f]{32}$/)
+    expect(others).toEqual([first, first])
+    expect((await keysOf(true))[0]).not.toBe(first)
+  })
+
+  test('is not sent unless asked for', async () => {
+    expect(await keysOf(undefined)).toEqual([null, null, null])
+  })
+
+  test('does not by itself make a POST be repeated', async () => {
+    const { fetch, requests } = answering(new TypeError('fetch failed'))
+    const source = events(FEED, { fetch, method: 'POST', idempotencyKey: true })
+    await expect(source[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'network' })
+    expect(requests).toHaveLength(1)
+  })
+
+  test('that HTTP cannot carry is refused, and not shown', () => {
+    const make = () => events(FEED, { idempotencyKey: 'a\nb', method: 'POST' })
+    expect(make).toThrow('Expected header "idempotency-key" in Latin-1 without line breaks')
+  })
+})
+
 describe('what else is passed to fetch', () => {
   const keys = async (...args: Parameters<typeof build>) => {
     const { method, headers, body, signal, ...rest } = (await build(...args)).init

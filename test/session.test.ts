@@ -198,8 +198,8 @@ describe('what a face may throw into it', () => {
 describe('the gate', () => {
   /** A gate that the test opens and shuts. */
   function gate() {
-    const waits: (() => void)[] = []
-    let interrupt!: () => void
+    const waits: ((held: boolean) => void)[] = []
+    let interrupt!: Parameters<Gate>[1]
     const hook: Gate = (_signal, shut) => {
       interrupt = shut
       return new Promise((resolve) => waits.push(resolve))
@@ -207,8 +207,8 @@ describe('the gate', () => {
     return {
       hook,
       waits,
-      open: () => waits.splice(0).map((pass) => pass()),
-      shut: () => interrupt(),
+      open: () => waits.splice(0).map((pass) => pass(true)),
+      shut: () => interrupt('closed'),
     }
   }
 

@@ -80,4 +80,8 @@ test('handlers and listeners know their events', () => {
   source.onopen = source.onmessage = source.onerror = null
   // @ts-expect-error: no handler
   source.onopen = 1
+  // @ts-expect-error: no listener
+  source.addEventListener('price', 1)
+  // @ts-expect-error: no listener either
+  source.addEventListener('price')
 })

@@ -29,9 +29,9 @@ interface Attempt {
   readonly end: 'end' | 'error' | 'stall'
 }
 
-/** What the consumer does, and when: at its n-th event, or at a time. */
+/** What the consumer does, and when: at its n-th event, at the server's n-th move, or at a time. */
 interface Action {
-  readonly at: 'event' | 'time'
+  readonly at: 'event' | 'move' | 'time'
   readonly when: number
   /** Microtasks to let pass first; 0 for at once. */
   readonly ticks: number
@@ -74,9 +74,9 @@ const attempt: fc.Arbitrary<Attempt> = fc.record({
   end: fc.constantFrom('end', 'error', 'stall'),
 })
 const action: fc.Arbitrary<Action> = fc.record({
-  at: fc.constantFrom('event', 'time'),
+  at: fc.constantFrom('event', 'move', 'time'),
   when: fc.oneof(fc.nat(12), fc.nat(3000)),
-  ticks: fc.nat(12),
+  ticks: fc.nat(20),
   does: fc.oneof(
     { weight: 6, arbitrary: fc.constantFrom('reconnect' as const, 'close', 'throw') },
     { weight: 1, arbitrary: fc.constant('abort' as const) },
@@ -138,8 +138,10 @@ class World {
   readonly story: string[] = []
   readonly requests: Request[] = []
   received = 0
-  /** Nothing may be delivered any more. */
-  stopped = false
+  /** How many more events may come. */
+  left = Number.POSITIVE_INFINITY
+  /** Called when the server does something, with how often it has. */
+  onMove: ((count: number) => void) | undefined
   /** The consumer is the cause of the next request. */
   asked = true
   failure: Error | undefined
@@ -148,8 +150,14 @@ class World {
   /** The server's word on when the next request may come at the earliest. */
   #notBefore = 0
   #reconnectionTime = 0
+  #moves = 0
 
   constructor(readonly is: SessionCase) {}
+
+  move(what: string): void {
+    this.tell(what)
+    this.onMove?.(++this.#moves)
+  }
 
   tell(what: string): void {
     this.story.push(`${this.clock.now - Clock.START} ms: ${what}`)
@@ -163,7 +171,7 @@ class World {
   /** Takes an event from the consumer's hands. */
   receive(data: string, id: string): void {
     this.tell(`event ${data}`)
-    if (this.stopped) this.fail('An event after the stop')
+    if (--this.left < 0) this.fail('An event after the stop')
     this.received++
     if (!this.is.ids) return
     const due = this.received
@@ -175,6 +183,7 @@ class World {
     const id = new Headers(init.headers).get('last-event-id') ?? ''
     const attempt = this.is.attempts[this.requests.length]
     this.tell(`request ${this.requests.length + 1}, after ${id || 'nothing'}`)
+    if (signal.aborted) this.fail('A request that is aborted already')
     if (this.requests.some(({ signal }) => !signal.aborted)) this.fail('Two connections at once')
     if (this.is.ids && Number(id) !== this.received) this.fail('A wrong resume point')
     if (!this.asked) this.#allow(id)
@@ -186,11 +195,11 @@ class World {
     return new Promise((resolve, reject) => {
       if (!this.is.deaf) signal.addEventListener('abort', () => reject(signal.reason))
       this.clock.later(attempt?.wait ?? 0, () => {
-        if (signal.aborted && !this.is.deaf) return
         const answer = attempt?.answer ?? 'open'
+        if (!signal.aborted) this.move(`answer ${answer}`)
+        if (signal.aborted && !this.is.deaf) return
         // What comes too late counts for nothing.
         if (!signal.aborted) request.answer = answer
-        this.tell(`answer ${answer}`)
         if (answer === 'reject') reject(new TypeError('fetch failed'))
         else resolve(this.#respond(attempt, request, Number(id)))
       })
@@ -259,6 +268,8 @@ class World {
             clock.later(gap, () => {
               if (!held) return
               if (start < bytes.length) {
+                this.move('chunk')
+                if (!held) return
                 controller.enqueue(bytes.subarray(start, start + chunk))
                 start += chunk
                 if (answer === 'open' && start >= field.length && retry > 0) {
@@ -266,8 +277,8 @@ class World {
                 }
                 return resolve()
               }
-              this.tell(end)
-              if (end === 'stall') return
+              this.move(end)
+              if (end === 'stall' || !held) return
               release()
               this.#notBefore = clock.now + this.#reconnectionTime
               request.complete = end === 'end'
@@ -301,13 +312,14 @@ interface Consumer {
   close(): void
   abort(reason: unknown): void
   isOver(): boolean
+  status(): string
   /** What is left of it on signals that outlive it. */
   listeners(): number
 }
 
 const FAILURE = new Error('the consumer failed')
 
-/** What is due with this event; it is done after the microtasks it says, or at once. */
+/** What is due with the event just received. */
 function due(world: World, actions: Action[]): Action | undefined {
   const index = actions.findIndex(({ at, when }) => at === 'event' && when === world.received)
   return index < 0 ? undefined : actions.splice(index, 1)[0]
@@ -319,12 +331,12 @@ async function act(world: World, { does, ticks }: Action, consumer: Consumer): P
   if (consumer.isOver()) return
   world.tell(does)
   if (does !== 'abort') world.asked = true
-  if (does === 'reconnect') consumer.reconnect()
-  else if (does === 'abort') {
-    // An event that is on its way to an iteration's consumer then is on its way.
-    world.stopped = ticks === 0 || /Source/.test(world.is.face)
-    consumer.abort(new Error('aborted'))
-  } else consumer.close()
+  if (does === 'reconnect') return consumer.reconnect()
+  // What an iteration has handed over is on its way, and counts as delivered.
+  const { face } = world.is
+  world.left = ticks === 0 || /Source/.test(face) ? 0 : face === 'events' ? 1 : COUNT
+  if (does === 'abort') consumer.abort(new Error('aborted'))
+  else consumer.close()
 }
 
 function optionsOf(world: World, signal: AbortSignal): EventsOptions {
@@ -356,6 +368,7 @@ function iterate(world: World, actions: Action[]): Consumer {
     },
     abort: (reason) => control.abort(reason),
     isOver: () => over,
+    status: () => (stream.response ? 'open' : stream.status),
     listeners: () => getEventListeners(signal, 'abort').length,
   }
   const take = async (batch: readonly { data: string; lastEventId: string }[]) => {
@@ -376,6 +389,7 @@ function iterate(world: World, actions: Action[]): Consumer {
   const run = async () => {
     while (again && !signal.aborted) {
       again = false
+      world.left = Number.POSITIVE_INFINITY
       try {
         if (is.face === 'events') for await (const event of stream) await take([event])
         else for await (const batch of stream.batches()) await take(batch)
@@ -398,14 +412,14 @@ function listen(world: World, actions: Action[]): Consumer {
   let reopens = false
   const reconnect = () => {
     reopens = false
-    world.stopped = control.signal.aborted
+    if (!control.signal.aborted) world.left = Number.POSITIVE_INFINITY
     source.reconnect()
   }
   const consumer: Consumer = {
     reconnect,
     close() {
       source.close()
-      world.stopped = reopens = true
+      reopens = true
       world.clock.later(5, () => {
         if (!reopens) return
         world.asked = true
@@ -414,6 +428,7 @@ function listen(world: World, actions: Action[]): Consumer {
     },
     abort: (reason) => control.abort(reason),
     isOver: () => source.readyState === 2 && !reopens,
+    status: () => source.status,
     listeners: () => getEventListeners(control.signal, 'abort').length,
   }
   source.onmessage = ({ data, lastEventId }) => {
@@ -424,7 +439,7 @@ function listen(world: World, actions: Action[]): Consumer {
       world.tell('reopen')
       world.asked = true
       source.close()
-      source.reconnect()
+      reconnect()
     } else if (action) act(world, action, consumer)
   }
   source.onerror = ({ error }) => world.tell(`${source.readyState}: ${error}`)
@@ -450,11 +465,13 @@ function call(world: World, actions: Action[]): Consumer {
       control.abort(reason)
     },
     isOver: () => over,
+    status: () => 'closed',
     listeners: () => listeners,
   }
   const run = async () => {
     while (again && !ended) {
       again = false
+      world.left = Number.POSITIVE_INFINITY
       control = new AbortController()
       const { signal } = control
       let failures = 0
@@ -499,6 +516,11 @@ async function check(is: SessionCase): Promise<void> {
   clock.install()
   try {
     const consumer = FACES[is.face](world, [...is.actions])
+    world.onMove = (count) => {
+      for (const action of is.actions) {
+        if (action.at === 'move' && action.when === count) act(world, action, consumer)
+      }
+    }
     for (const action of is.actions) {
       if (action.at === 'time') clock.later(action.when, () => act(world, action, consumer))
     }
@@ -509,7 +531,7 @@ async function check(is: SessionCase): Promise<void> {
       // Nothing will happen by itself, or no end is to be seen.
       if (world.requests.every(({ signal }) => signal.aborted)) world.fail('Hung without a request')
       world.tell('the end of the run')
-      world.stopped = true
+      world.left = 0
       consumer.abort(new Error('the end of the run'))
       await quiet()
       if (!consumer.isOver()) world.fail('Not settled by its abort')
@@ -517,10 +539,11 @@ async function check(is: SessionCase): Promise<void> {
     consumer.abort(new Error('over'))
     await quiet()
     if (clock.timers.size > 0) world.fail('A timer is left')
+    if (consumer.status() !== 'closed') world.fail(`Over, and ${consumer.status()}`)
     if (consumer.listeners() > 0) world.fail('A listener is left')
     if (world.requests.some(({ signal }) => !signal.aborted)) world.fail('A request is left')
     // What a deaf fetch still brings must be let go of too.
-    while (clock.advance()) await quiet()
+    for (let step = 0; step < MOST_STEPS && clock.advance(); step++) await quiet()
     if (world.open > 0) world.fail('A body is left')
     if (world.failure) throw world.failure
   } finally {
