@@ -15,17 +15,9 @@ import { expectType } from './validate'
 
 /** What `new EventSource(url, init)` takes beside the standard's `withCredentials`. */
 export interface EventSourceInit
-  extends Omit<StreamOptions<unknown>, 'credentials' | 'fetch' | 'mode' | 'window'> {
+  extends Omit<StreamOptions<unknown>, 'credentials' | 'mode' | 'window'> {
   /** Sends cookies to another origin too. Default: `false`. */
   withCredentials?: boolean
-  /**
-   * Called as `fetch(url, init)`, with `init.headers` as an object that can be spread. Default:
-   * `globalThis.fetch`, looked up at each attempt.
-   */
-  fetch?: (
-    url: string,
-    init: RequestInit & { headers: Record<string, string> },
-  ) => Promise<Response>
   /** Where {@link EventSource.send} posts to. Default: the stream's own URL. */
   sendUrl?: string | URL
 }
@@ -122,10 +114,8 @@ export class EventSource extends EventTarget {
     const text = `${url}`
     // As WebIDL has it for a dictionary.
     expectType('init', init ?? undefined, 'object or function')
-    const { withCredentials, sendUrl, fetch, ...rest } = init ?? {}
-    expectType('fetch', fetch, 'function')
+    const { withCredentials, sendUrl, ...rest } = init ?? {}
     const options: StreamOptions<unknown> = rest
-    if (fetch) options.fetch = (url, init) => fetch(url, { ...init, headers: spreadable(init) })
     if (withCredentials) options.credentials = 'include'
     this.#url = parse(text)
     this.#options = options
@@ -366,13 +356,6 @@ function standardRetry(place: Place): RetryOptions {
       return place.asked === undefined ? 1 : 0.2
     },
   }
-}
-
-/** In the spelling that the `eventsource` package has taught: what is spread over it replaces it. */
-function spreadable({ headers }: RequestInit): Record<string, string> {
-  const spelling: Record<string, string> = { accept: 'Accept', 'last-event-id': 'Last-Event-ID' }
-  const entries = [...(headers as Headers)].map(([name, value]) => [spelling[name] ?? name, value])
-  return Object.fromEntries(entries)
 }
 
 /**

@@ -81,7 +81,7 @@ async function call(
   // Aborted in the microtasks since it was built: a fetch that does not heed the signal would send it.
   if (signal.aborted) throw signal.reason
   // In an async function, because a fetch may throw as well as reject.
-  const sent = (async () => fetch(url, init))()
+  const sent = (async () => fetch(url, { ...init, headers: spreadable(init.headers) }))()
   let response: Response
   try {
     response = await abortable(signal, sent)
@@ -97,6 +97,16 @@ async function call(
     throw new TypeError(`Expected fetch to return a Response, got ${typeof response}`)
   }
   return response
+}
+
+/**
+ * A plain object, because what wraps a fetch spreads `init.headers`, and Headers would spread to
+ * nothing; in the spelling that other libraries have taught, so that what is spread over it wins.
+ */
+function spreadable(headers: HeadersInit | undefined): Record<string, string> {
+  const spelling: Record<string, string> = { accept: 'Accept', 'last-event-id': 'Last-Event-ID' }
+  const entries = [...new Headers(headers)]
+  return Object.fromEntries(entries.map(([name, value]) => [spelling[name] ?? name, value]))
 }
 
 /** Where a redirect leads, if that is within the origin. */

@@ -39,8 +39,14 @@ export interface RequestOptions extends Omit<RequestInit, 'headers' | 'body' | '
    * pass `retry` too. Default: none.
    */
   idempotencyKey?: string | true
-  /** Called as `fetch(url, init)`. Default: `globalThis.fetch`, looked up at each attempt. */
-  fetch?: (url: string, init: RequestInit) => Promise<Response>
+  /**
+   * Called as `fetch(url, init)`, with `init.headers` as an object that can be spread. Default:
+   * `globalThis.fetch`, looked up at each attempt.
+   */
+  fetch?: (
+    url: string,
+    init: RequestInit & { headers: Record<string, string> },
+  ) => Promise<Response>
 }
 
 /** The arguments of one `fetch` call. */

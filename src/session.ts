@@ -171,8 +171,9 @@ export async function* session<T>(
           if (events.length > 0) yield { type: 'events', events }
           if (signal.aborted) throw signal.reason
           if (failure) throw failure
-          connection.settle()
+          // The chunk may go on after the terminal event, but the place does not.
           if (complete) return
+          connection.settle()
         }
         if (plan.until !== undefined) {
           throw new SseError(

@@ -15,7 +15,7 @@ function server(good: string) {
   const seen: string[] = []
   const state = { good }
   const fetch = async (_url: string, init: RequestInit) => {
-    const authorization = (init.headers as Headers).get('authorization')
+    const authorization = new Headers(init.headers).get('authorization')
     seen.push(`${authorization}`)
     return authorization === `Bearer ${state.good}`
       ? stream(['id: 1\ndata: hello\n\n'])

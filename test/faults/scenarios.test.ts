@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -414,6 +414,17 @@ describe('each fault has one outcome', () => {
   }
 })
 
+test('what comes with the terminal event and after it is not lost to a second iteration', async () => {
+  const wire = 'id: 1\ndata: a\n\nid: 2\ndata: [DONE]\n\nid: 3\ndata: b\n\n'
+  const server = await serveAnswers([stream(wire), fin(stream('id: 3\ndata: b\n\n'))])
+  const source = events(server.url, { retry, until: '[DONE]' })
+  const told: string[] = []
+  for await (const { data } of source) told.push(data)
+  for await (const { data } of source) told.push(data)
+  // From the last event that was delivered: the terminal one is not.
+  expect([...told, ...server.requests]).toEqual(['a', 'b', 'GET', 'GET 1', 'GET 3'])
+})
+
 describe('what the runtime hides', () => {
   test('Node takes the reset of a body that its connection delimits for its end', async () => {
     const told = await story([stream('id: 1\ndata: RST\n\n')])
@@ -443,10 +454,20 @@ describe('what the runtime hides', () => {
 /** The rows under this heading of docs/reliability.md: the docs are the table that is tested. */
 function documented(heading: string): string[][] {
   const page = readFileSync(new URL('../../docs/reliability.md', import.meta.url), 'utf8')
-  const section = page.split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? ''
+  const section = page.split(`# ${heading}\n`)[1]?.split('\n## ')[0] ?? ''
   const rows = section.split('\n').filter((line) => line.startsWith('| '))
   return rows.slice(1).map((row) => row.slice(2, -2).split(' | '))
 }
+
+test('every promise in docs/reliability.md names tests that are there', () => {
+  const named = documented('Reliability').flatMap(
+    (row) => row.at(-1)?.match(/test\/[\w./-]+/g) ?? [],
+  )
+  expect(named.length).toBeGreaterThan(10)
+  for (const path of named) {
+    expect(existsSync(new URL(`../../${path}`, import.meta.url)), path).toBe(true)
+  }
+})
 
 describe('no unsafe repeat: the table in docs/reliability.md', () => {
   interface Outcome {

@@ -48,7 +48,7 @@ async function attempt(options: Parameters<typeof events>[1], ...responses: Resp
       retry: false,
       onEnd: 'complete',
       async fetch(url, init) {
-        sent.push({ url, headers: init.headers as Headers })
+        sent.push({ url, headers: new Headers(init.headers) })
         return responses.shift() ?? (await Promise.reject(new TypeError('No more')))
       },
     })
