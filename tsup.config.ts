@@ -4,6 +4,7 @@ const shared: Options = {
   target: 'es2022',
   platform: 'neutral',
   sourcemap: true,
+  dts: { entry: ['src/index.ts', 'src/fetch-event-source.ts', 'src/auth.ts'] },
 }
 
 export default defineConfig([
@@ -30,7 +31,6 @@ export default defineConfig([
       auth: 'src/auth.ts',
       errors: 'src/errors.ts',
     },
-    dts: { entry: ['src/index.ts', 'src/fetch-event-source.ts', 'src/auth.ts'] },
     esbuildPlugins: [
       {
         // One SseError for every entry, so that `instanceof` holds between them.
