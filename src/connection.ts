@@ -24,6 +24,8 @@ export interface ConnectionHooks<E> {
   accept?: (response: Response, signal: AbortSignal) => Promise<void>
   /** Reads the body. */
   parser?: (place: Place) => EventStreamParser<E>
+  /** Called when the machine has slept and nothing has come since; it may abort the attempt. */
+  onWake?: () => void
 }
 
 /** An open event stream. */
@@ -37,6 +39,11 @@ export interface Connection<E> {
 
 /** The reads after which other tasks get a turn: bytes that are all there arrive in microtasks. */
 const READS_PER_TURN = 64
+
+/** Milliseconds between looks at the silence, at most: how soon a wake is noticed. */
+const LOOK = 10_000
+/** Milliseconds without a look that only sleep explains: a hidden page gets one a minute. */
+const SLEEP = 90_000
 
 /**
  * One attempt: sends the request, checks the response, turns its body into batches of events.
@@ -79,6 +86,7 @@ export async function connect<E = ServerSentEvent>(
     options.parser?.(place) ?? new EventStreamParser<E>(place.lastEventId, options, place.delivered)
   const reader = openBody(response)
   let waitingSince = Number.POSITIVE_INFINITY
+  let silentSince = waitingSince
   let silence: ReturnType<typeof setTimeout> | undefined
   let failure: unknown
   let reads = 0
@@ -86,14 +94,18 @@ export async function connect<E = ServerSentEvent>(
   if (idleTimeout) {
     // One timer that looks at a clock, not one per chunk.
     const watch = (delay: number) => {
+      const lookedAt = Date.now()
       silence = later(() => {
+        // By the wall clock: while a machine sleeps the other one stops, on some.
+        if (Date.now() - Math.max(lookedAt, silentSince) > SLEEP) options.onWake?.()
+        if (signal.aborted) return
         const left = waitingSince + idleTimeout - performance.now()
-        if (left > 0) return watch(Math.min(left, idleTimeout))
+        if (left > 0) return watch(Math.min(left, idleTimeout, LOOK))
         const message = `Expected a byte or a comment within ${idleTimeout} ms, got silence`
         control.abort(new SseError('idle', message, { status: response.status, response }))
       }, delay)
     }
-    watch(idleTimeout)
+    watch(Math.min(idleTimeout, LOOK))
   }
   signal.addEventListener('abort', () => {
     clearTimeout(silence)
@@ -110,12 +122,13 @@ export async function connect<E = ServerSentEvent>(
         if (++reads % READS_PER_TURN === 0) await turn()
         let result: ReadableStreamReadResult<Uint8Array>
         waitingSince = performance.now()
+        silentSince = Date.now()
         try {
           result = await reader.read()
         } catch (cause) {
           throw networkError('The connection was lost while the stream was read', cause, response)
         }
-        waitingSince = Number.POSITIVE_INFINITY
+        waitingSince = silentSince = Number.POSITIVE_INFINITY
         // A cancelled body ends as a complete one does.
         if (signal.aborted) throw signal.reason
         if (result.done) return undefined

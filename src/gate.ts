@@ -12,8 +12,8 @@ export interface GateOptions {
   waitForOnline?: boolean
 }
 
-/** Why a gate interrupts: it has closed, or the network is back and a wait is pointless. */
-export type Interruption = 'closed' | 'online'
+/** Why a gate interrupts: it has closed, or the network came or went and a wait is pointless. */
+export type Interruption = 'closed' | 'network'
 
 /**
  * Resolves when a connection may be made, with whether that had to be waited for; from then until
@@ -30,11 +30,18 @@ export function pageGate({ pauseWhenHidden, waitForOnline = true }: GateOptions)
       const { document, navigator } = globalThis
       let open = false
       const look = ({ type, persisted }: Partial<PageTransitionEvent>) => {
-        if (type?.startsWith('page')) frozen = type === 'pagehide' && !!persisted
+        if (persisted && type === 'pagehide') {
+          frozen = true
+          // By itself: as the page comes back there may be nobody at the gate.
+          const thaw = () => {
+            frozen = false
+          }
+          globalThis.addEventListener('pageshow', thaw, { once: true })
+        }
         const closed = frozen || (pauseWhenHidden && document?.hidden)
         if (open) {
           if (closed) interrupt('closed')
-          else if (waitForOnline && type === 'online') interrupt('online')
+          else if (waitForOnline && type?.endsWith('line')) interrupt('network')
         } else if (!closed && (!waitForOnline || navigator?.onLine !== false)) {
           open = true
           resolve(!!type)
@@ -42,7 +49,7 @@ export function pageGate({ pauseWhenHidden, waitForOnline = true }: GateOptions)
       }
       document?.addEventListener('visibilitychange', look, { signal })
       if (document || navigator?.onLine !== undefined) {
-        for (const type of ['online', 'pagehide', 'pageshow']) {
+        for (const type of ['online', 'offline', 'pagehide', 'pageshow']) {
           globalThis.addEventListener?.(type, look, { signal })
         }
       }

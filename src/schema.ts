@@ -1,5 +1,4 @@
 import type { ServerSentEvent } from './parser'
-import { expectType } from './validate'
 
 /**
  * What zod, valibot, ArkType and others implement.
@@ -46,18 +45,12 @@ export interface InvalidEvent {
   readonly position: number
 }
 
-/** @throws {TypeError} unless they can be used, and together */
-export function expectSchema(schema: unknown, onInvalid: unknown, decode: unknown): void {
-  expectType('schema', schema, 'object or function')
-  if (schema && decode) throw new TypeError('Expected decode or schema, got both')
-  const schemas = isSchema(schema) ? [schema] : Object.values(schema ?? {})
-  if (!schemas.every(isSchema)) {
+/** @throws {TypeError} unless it is a schema, or schemas by type, or absent */
+export function expectSchema(schema: unknown): void {
+  if (!isSchema(schema) && !Object.values(schema ?? {}).every(isSchema)) {
     throw new TypeError(
       'Expected schema to be a Standard Schema or a map of them, got another value',
     )
-  }
-  if (onInvalid !== undefined && onInvalid !== 'throw' && onInvalid !== 'skip') {
-    throw new TypeError(`Expected onInvalid to be 'throw' or 'skip', got ${onInvalid}`)
   }
 }
 

@@ -21,7 +21,7 @@ import {
   shouldRetry,
 } from './retry'
 import { expectSchema } from './schema'
-import { expectNumber, expectType } from './validate'
+import { expectNumber, expectOneOf, expectType } from './validate'
 
 /** Why the connection is made anew, and when. */
 export interface Reconnect {
@@ -127,25 +127,34 @@ export async function* session<T>(
       let ended: unknown
       let safe = true
       let pausing = false
+      const pause = !refreshed && waiting
       let response: Response | undefined
       let openedAt = Number.POSITIVE_INFINITY
       try {
-        if (waiting && !refreshed) yield { type: 'waiting', ...waiting }
+        yield pause ? { type: 'waiting', ...pause } : { type: 'connecting' }
         const interrupt = (why: Interruption) => {
-          // A request that must not be repeated is not given up either.
-          const mayEnd = safe || retry || place.lastEventId
-          if (why === 'online' ? pausing : mayEnd) control.reconnect()
+          if (why === 'network') {
+            if (pausing) control.reconnect()
+          } else if (safe || retry || place.lastEventId) {
+            // A request that must not or cannot be repeated is not given up either.
+            try {
+              request.assertRepeatable(undefined)
+              control.reconnect()
+            } catch {}
+          }
         }
-        const held = await abortable(attempt.signal, gate(attempt.signal, interrupt))
-        // What the server asks for is waited for; where the network was at fault, it is back.
+        // What the server asks for is waited for, whatever the page does.
         const asked = error?.code === 'status'
-        if (waiting && !refreshed && (asked || !held)) {
-          pausing = !asked
-          await sleep(waiting.delay, attempt.signal)
+        if (pause && asked) await sleep(pause.delay, attempt.signal)
+        const held = await abortable(attempt.signal, gate(attempt.signal, interrupt))
+        // Where the network was at fault, it is back.
+        if (pause && !asked && !held) {
+          pausing = true
+          await sleep(pause.delay, attempt.signal)
           pausing = false
         }
+        if (pause) yield { type: 'connecting' }
         number++
-        yield { type: 'connecting' }
         const { lastEventId } = place
         const outgoing = await abortable(
           attempt.signal,
@@ -153,7 +162,11 @@ export async function* session<T>(
         )
         error = undefined
         safe = isSafe(outgoing.init.method)
-        const connection = await connect(outgoing, attempt, place, { ...plan, ...hooks })
+        const connection = await connect(outgoing, attempt, place, {
+          ...plan,
+          ...hooks,
+          onWake: () => retry === false || interrupt('closed'),
+        })
         response = connection.response
         openedAt = performance.now()
         yield { type: 'open', response }
@@ -239,61 +252,48 @@ export async function* session<T>(
   }
 }
 
+/** The options that are not for `fetch`, with what `typeof` may say of those that a word covers. */
+const OWN_OPTIONS = {
+  connectTimeout: 'number',
+  idleTimeout: 'number',
+  maxEventSize: 'number',
+  decode: 'function',
+  onComment: 'function',
+  onOpen: 'function',
+  onReconnect: 'function',
+  schema: 'function or object',
+  until: 'string or function',
+  lastEventId: 'string',
+  pauseWhenHidden: 'boolean',
+  waitForOnline: 'boolean',
+  onEnd: '',
+  onInvalid: '',
+  retry: '',
+  signal: '',
+} as const
+
 /**
  * Checks everything that can be known before the first request.
  *
  * @throws {TypeError | RangeError}
  */
-export function planSession<T>(
-  input: EventsInput,
-  {
-    signal,
-    lastEventId,
-    retry,
-    onEnd,
-    until,
-    decode,
-    schema,
-    onInvalid,
-    pauseWhenHidden,
-    waitForOnline,
-    connectTimeout,
-    idleTimeout,
-    maxEventSize,
-    onOpen,
-    onComment,
-    onReconnect,
-    ...init
-  }: StreamOptions<T> = {},
-): SessionPlan<T> {
-  const functions = { decode, onOpen, onComment, onReconnect }
-  for (const [name, value] of Object.entries(functions)) expectType(name, value, 'function')
-  const bounds = { connectTimeout, idleTimeout, maxEventSize }
-  for (const [name, value] of Object.entries(bounds)) expectNumber(name, value, Number.MIN_VALUE)
-  expectType('lastEventId', lastEventId, 'string')
-  expectType('until', until, 'string or function')
-  const switches = { pauseWhenHidden, waitForOnline }
-  for (const [name, value] of Object.entries(switches)) expectType(name, value, 'boolean')
-  expectSchema(schema, onInvalid, decode)
-  expectRetry(retry)
-  if (onEnd !== undefined && onEnd !== 'reconnect' && onEnd !== 'complete') {
-    throw new TypeError(`Expected onEnd to be 'reconnect' or 'complete', got ${onEnd}`)
+export function planSession<T>(input: EventsInput, options: StreamOptions<T> = {}): SessionPlan<T> {
+  const { signal, schema, decode } = options
+  const init = { ...options }
+  for (const name of Object.keys(OWN_OPTIONS) as (keyof typeof OWN_OPTIONS)[]) {
+    const types = OWN_OPTIONS[name]
+    if (types === 'number') expectNumber(name, options[name], Number.MIN_VALUE)
+    else if (types) expectType(name, options[name], types)
+    delete init[name]
   }
+  expectOneOf('onEnd', options.onEnd, 'reconnect', 'complete')
+  expectOneOf('onInvalid', options.onInvalid, 'throw', 'skip')
+  expectSchema(schema)
+  if (schema && decode) throw new TypeError('Expected decode or schema, got both')
+  expectRetry(options.retry)
   if (signal && typeof signal.addEventListener !== 'function') {
     throw new TypeError(`Expected signal to be an AbortSignal, got ${typeof signal}`)
   }
   const request = planRequest(input, init)
-  return {
-    ...functions,
-    ...bounds,
-    ...switches,
-    schema,
-    onInvalid,
-    request,
-    fetch: init.fetch,
-    signal: signal ?? request.signal,
-    retry,
-    onEnd,
-    until,
-  }
+  return { ...options, request, signal: signal ?? request.signal }
 }

@@ -23,3 +23,10 @@ export function expectNumber(
     throw new RangeError(`Expected ${name} ${range}, got ${value}`)
   }
 }
+
+/** @throws {TypeError} unless the option is absent or one of the two words */
+export function expectOneOf(name: string, value: unknown, one: string, other: string): void {
+  if (value !== undefined && value !== one && value !== other) {
+    throw new TypeError(`Expected ${name} to be '${one}' or '${other}', got ${value}`)
+  }
+}

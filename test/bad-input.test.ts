@@ -356,6 +356,16 @@ describe('options that can never work are refused at once', () => {
   })
 })
 
+test.each<EventsOptions>([
+  { retry: { jitter: 0 } },
+  { retry: { jitter: 1, maxRetries: 0, delay: 0, factor: 0, resetAfter: 0, statuses: [] } },
+  { retry: { maxRetries: Number.POSITIVE_INFINITY, maxDelay: Number.POSITIVE_INFINITY } },
+  { connectTimeout: 0.5, idleTimeout: Number.POSITIVE_INFINITY, maxEventSize: 1, dedupe: 0 },
+  { signal: null, body: null, headers: null as never, until: '' },
+])('the ends of the ranges are within them: %o', (options) => {
+  expect(() => events(FEED, options)).not.toThrow()
+})
+
 test('in a page, a URL that cannot be parsed need not be absolute', () => {
   vi.stubGlobal('location', { href: 'https://example.com/page' })
   expect(thrownBy('https://[')).toEqual(type('Expected a valid URL'))

@@ -20,6 +20,8 @@ test.each([
   'docs/reliability.md',
   'docs/spec.md',
   'docs/herd.md',
+  'docs/auth.md',
+  'docs/typed-events.md',
 ])('every link to a file in %s leads somewhere', (page) => {
   const links = [...read(page).matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, link]) => link)
   for (const link of links) {

@@ -1009,6 +1009,13 @@ describe('dedupe', () => {
     expect(told(run.story)).toEqual(expected.map((data) => `message:${data}`))
   })
 
+  test('keeps an event that resets the ID, for the empty one is no ID', async () => {
+    const answers = [ids('', '1'), stream(['id\ndata: reset\n\n']), noContent()]
+    const run = await play(answers, { dedupe: 10 }, 60_000)
+    await run.followed
+    expect(told(run.story)).toEqual(['message:-', 'message:1', 'message:reset'])
+  })
+
   test('does not hold what was never delivered against it', async () => {
     const { source, story } = prepare([ids('1', '2', '3'), ids('1', '2', '3'), noContent()], {
       dedupe: 10,
@@ -1562,7 +1569,16 @@ describe('the wait', () => {
 })
 
 describe('signal', () => {
-  const reasons: unknown[] = [undefined, 'a string', null, 0, new Error('own'), { any: 'thing' }]
+  const reasons: unknown[] = [
+    undefined,
+    'a string',
+    null,
+    0,
+    new Error('own'),
+    { any: 'thing' },
+    // One that the policy would retry, had it been asked.
+    new SseError('network', 'of the caller'),
+  ]
 
   test.each(reasons)(
     'aborted before the start with %o: no request, not even for headers',

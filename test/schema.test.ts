@@ -147,7 +147,7 @@ test.each<[string, object, string]>([
     { schema: z.string(), decode: JSON.parse },
     'Expected decode or schema, got both',
   ],
-  ['no schema', { schema: 7 }, 'Expected schema to be a object or function, got number'],
+  ['no schema', { schema: 7 }, 'Expected schema to be a function or object, got number'],
   [
     'a map of something else',
     { schema: { price: {} } },

@@ -208,6 +208,8 @@ describe('the gate', () => {
       hook,
       waits,
       open: () => waits.splice(0).map((pass) => pass(true)),
+      /** As a gate does that is open already. */
+      pass: () => waits.splice(0).map((pass) => pass(false)),
       shut: () => interrupt('closed'),
     }
   }
@@ -217,7 +219,7 @@ describe('the gate', () => {
     const { run, story, requests } = prepare([status(404)], {}, { hooks: { gate: hook } })
     const ran = run()
     await settled()
-    expect([...story, requests.length]).toEqual([0])
+    expect([...story, requests.length]).toEqual(['connecting', 0])
     open()
     await ran
     expect(story).toEqual(['connecting', 'throws:status'])
@@ -226,40 +228,43 @@ describe('the gate', () => {
   test('that shuts drops the connection; the next one is made when it opens, without a wait', async () => {
     const { hook, open, shut } = gate()
     const body = live()
-    const { run, story, control } = prepare(
+    const { run, story, control, requests } = prepare(
       [body.response, 'silence'],
       {},
       { hooks: { gate: hook } },
     )
     const ran = run()
+    await settled()
     open()
     await settled()
     shut()
     await body.cancelled
     await vi.advanceTimersByTimeAsync(60_000)
-    expect(story).toEqual(['connecting', 'open'])
+    expect([...story, requests.length]).toEqual(['connecting', 'open', 'connecting', 1])
     open()
     await settled()
-    expect(story).toEqual(['connecting', 'open', 'connecting'])
+    expect(requests.length).toBe(2)
     control.stop.abort('stop')
     await ran
   })
 
   test('that shuts in a wait drops the wait', async () => {
-    const { hook, open, shut } = gate()
-    const { run, story, control } = prepare([status(503)], {}, { hooks: { gate: hook } })
+    const { hook, open, pass, shut } = gate()
+    const failing = new TypeError('fetch failed')
+    const { run, story, control, requests } = prepare([failing], {}, { hooks: { gate: hook } })
     const ran = run()
-    open()
     await settled()
     open()
     await settled()
-    expect(story).toEqual(['connecting', 'waiting:status:1000:1'])
+    pass()
+    await settled()
+    expect(story).toEqual(['connecting', 'waiting:network:1000:1'])
     shut()
     await vi.advanceTimersByTimeAsync(60_000)
-    expect(story.length).toBe(2)
+    expect([...story.slice(2), requests.length]).toEqual(['connecting', 1])
     open()
     await settled()
-    expect(story[2]).toBe('connecting')
+    expect(requests.length).toBe(2)
     control.stop.abort('stop')
     await ran
   })
@@ -270,7 +275,7 @@ describe('the gate', () => {
     await settled()
     control.stop.abort('stop')
     await ran
-    expect([...story, requests.length]).toEqual(['throws:stop', 0])
+    expect([...story, requests.length]).toEqual(['connecting', 'throws:stop', 0])
   })
 
   test('holds up no reconnect() either, but is asked again', async () => {

@@ -24,7 +24,20 @@ const part = fc.oneof(
   { weight: 8, arbitrary: token.map((text) => [...encoder.encode(text)]) },
   { weight: 1, arbitrary: fc.array(fc.integer({ min: 0x80, max: 0xff }), { maxLength: 3 }) },
 )
-const wire = fc.array(part, { maxLength: 30 }).map((parts) => Uint8Array.from(parts.flat()))
+// Lines that nearly all mean something, among the noise.
+const line = fc
+  .tuple(
+    fc.constantFrom('data', 'data', 'event', 'id', 'retry', '', 'dat', 'x'),
+    fc.constantFrom(':', ': ', ':  ', ''),
+    fc.constantFrom('', 'a', '1', '0', '25', '1x', '\0', 'a\0', '☃', '😀', ':', ' ', '\ufeff'),
+    fc.constantFrom('\n', '\r', '\r\n', '\n\n', '\r\r', '\r\n\r\n', '\n\r'),
+  )
+  .map((parts) => [...encoder.encode(parts.join(''))])
+const wire = fc
+  .array(fc.oneof({ weight: 2, arbitrary: line }, { weight: 1, arbitrary: part }), {
+    maxLength: 24,
+  })
+  .map((parts) => Uint8Array.from(parts.flat()))
 const cuts = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 6 })
 
 function cut(bytes: Uint8Array, shares: readonly number[]): Uint8Array[] {
@@ -98,7 +111,9 @@ export const parser = {
     const { events, lastEventId, reconnectionTime } = interpret(bytes)
     const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
     const exact = encoder.encode(text).join() === bytes.join()
-    const wire = exact ? JSON.stringify(text) : `bytes(${bytes.join(', ')})`
+    const wire = exact
+      ? JSON.stringify(text).replaceAll('\ufeff', '\\ufeff')
+      : `bytes(${bytes.join(', ')})`
     const list = events.map(
       ({ type, data, lastEventId }) =>
         `event(${[data, type, lastEventId].map((value) => JSON.stringify(value)).join(', ')})`,
