@@ -133,7 +133,7 @@ export const fetchEventSource: Signatures['fetchEventSource'] = async (
         refreshable: typeof headers === 'function',
         signal: undefined,
         // Both in the attempt, so that what is wrong goes to `onerror` with all the rest.
-        assertRepeatable() {},
+        spent: false,
         async build(attempt) {
           request ??= planRequest(input, { ...rest, headers: own, fetch: send })
           const outgoing = await request.build(attempt)

@@ -63,8 +63,8 @@ export interface RequestPlan {
   readonly refreshable: boolean
   /** The signal of a `Request`. */
   readonly signal: AbortSignal | undefined
-  /** @throws {SseError} `unrepeatable` where the body could be sent once only, and has been */
-  assertRepeatable(cause: SseError | undefined): void
+  /** The body could be sent once only, and has been. */
+  readonly spent: boolean
   build(attempt: Attempt): Promise<OutgoingRequest>
 }
 
@@ -115,22 +115,14 @@ export function planRequest(
   if (key !== undefined) toHeaders({ 'idempotency-key': key })
   let spent = false
 
-  const assertRepeatable = (cause: SseError | undefined) => {
-    if (spent) {
-      throw new SseError(
-        'unrepeatable',
-        'Expected a body that can be sent again, got a stream. Pass a function that makes one',
-        { cause },
-      )
-    }
-  }
-
   return {
     refreshable: typeof headers === 'function',
     signal: request?.signal,
-    assertRepeatable,
+    get spent() {
+      return spent
+    },
     async build(attempt) {
-      assertRepeatable(attempt.error)
+      if (spent) throw unrepeatable(attempt.error)
       const target = typeof input === 'function' ? await input(attempt) : input
       const url = fixed ?? locate(target, fetch)
       const from = asRequest(target)
@@ -173,6 +165,14 @@ export function planRequest(
       }
     },
   }
+}
+
+export function unrepeatable(cause: SseError | undefined): SseError {
+  return new SseError(
+    'unrepeatable',
+    'Expected a body that can be sent again, got a stream. Pass a function that makes one',
+    { cause },
+  )
 }
 
 /** Whether the method is safe to repeat by definition (RFC 9110, section 9.2.1). */

@@ -78,6 +78,30 @@ export function retryDelay(
   return Math.max(base, grown, retryAfter(response)) * (1 + jitter * Math.random())
 }
 
+/**
+ * Milliseconds until the next attempt, or `false` to give up: the caller's policy says, or the
+ * built-in one.
+ *
+ * @param retry - the caller's option: passing it allows an unsafe request to be repeated
+ * @throws {TypeError} for an answer of the caller's policy that is neither
+ */
+export async function decide(
+  context: RetryContext,
+  retry: RetryOptions | RetryPolicy | false | undefined,
+  backoff: RetryOptions,
+  safe: boolean,
+): Promise<number | false> {
+  if (typeof retry !== 'function') {
+    const allowed = retry !== false && (retry || safe || isRepeatable(context))
+    return allowed && shouldRetry(backoff, context) && context.delay
+  }
+  const delay = await retry(context)
+  if (delay !== false && !(typeof delay === 'number' && delay >= 0)) {
+    throw new TypeError(`Expected retry to return milliseconds or false, got ${delay}`)
+  }
+  return delay
+}
+
 /** Whether the built-in policy makes a new attempt. */
 export function shouldRetry(
   { maxRetries = Number.POSITIVE_INFINITY, statuses = RETRIED_STATUSES }: RetryOptions,

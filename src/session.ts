@@ -11,15 +11,9 @@ import {
   planRequest,
   type RequestOptions,
   type RequestPlan,
+  unrepeatable,
 } from './request'
-import {
-  expectRetry,
-  isRepeatable,
-  type RetryOptions,
-  type RetryPolicy,
-  retryDelay,
-  shouldRetry,
-} from './retry'
+import { decide, expectRetry, type RetryOptions, type RetryPolicy, retryDelay } from './retry'
 import { expectSchema } from './schema'
 import { expectNumber, expectOneOf, expectType } from './validate'
 
@@ -135,12 +129,9 @@ export async function* session<T>(
         const interrupt = (why: Interruption) => {
           if (why === 'network') {
             if (pausing) control.reconnect()
-          } else if (safe || retry || place.lastEventId) {
-            // A request that must not or cannot be repeated is not given up either.
-            try {
-              request.assertRepeatable(undefined)
-              control.reconnect()
-            } catch {}
+          } else if (!request.spent && (safe || retry || place.lastEventId)) {
+            // A request that cannot or must not be repeated is not given up either.
+            control.reconnect()
           }
         }
         // What the server asks for is waited for, whatever the page does.
@@ -177,7 +168,7 @@ export async function* session<T>(
             events,
             complete,
             error: failure,
-          } = delivery instanceof Promise ? await abortable(attempt.signal, delivery) : delivery
+          } = delivery instanceof Promise ? await abortable(signal, delivery) : delivery
           seen += batch.length
           // Only an event proves the server healthy, so only an event resets the count.
           failures = 0
@@ -229,21 +220,13 @@ export async function* session<T>(
         const { lastEventId } = place
         delay = retryDelay(backoff, failures, place, response)
         const context = { error, attempt: number, failures, delay, lastEventId, response }
-        if (typeof retry === 'function') {
-          delay = await abortable(signal, retry(context))
-          if (delay !== false && !(typeof delay === 'number' && delay >= 0)) {
-            throw new TypeError(`Expected retry to return milliseconds or false, got ${delay}`)
-          }
-        } else {
-          const allowed = retry !== false && (retry || safe || isRepeatable(context))
-          if (!allowed || !shouldRetry(backoff, context)) delay = false
-        }
+        delay = await abortable(signal, decide(context, retry, backoff, safe))
         if (delay === false) {
           if (error) throw error
           return
         }
       }
-      request.assertRepeatable(error)
+      if (request.spent) throw unrepeatable(error)
       waiting = { error, delay, attempt: number }
       onReconnect?.(waiting)
     }

@@ -371,6 +371,16 @@ describe('reconnect()', () => {
   })
 })
 
+test('reconnect() changes nothing before an iteration has begun', async () => {
+  const { source, story } = prepare([noContent()])
+  const iterator = source[Symbol.asyncIterator]()
+  source.reconnect()
+  await settled()
+  expect([source.status, ...story]).toEqual(['idle'])
+  await iterator.next()
+  expect(story).toEqual(['fetch'])
+})
+
 describe('close()', () => {
   test('ends an iteration that has not begun: nothing is sent', async () => {
     const { source, story } = prepare([stream(['data: 1\n\n'])])
