@@ -42,6 +42,33 @@ test('a 401 refreshes the token once and resumes', async () => {
   expect(seen).toEqual(['Bearer t1', 'Bearer t2'])
 })
 
+test('the place in the stream survives the refresh', async () => {
+  const asked: string[] = []
+  const good = ['t1', 't2']
+  const fetch = async (_url: string, init: RequestInit) => {
+    const headers = new Headers(init.headers)
+    asked.push(`${headers.get('authorization')} ${headers.get('last-event-id')}`)
+    if (headers.get('authorization') !== `Bearer ${good[0]}`)
+      return new Response('', { status: 401 })
+    // The token expires with the connection.
+    good.shift()
+    const id = Number(headers.get('last-event-id')) + 1
+    return stream([`id: ${id}\ndata: ${id}\n\n`])
+  }
+  const headers = bearer({ token: 't1', refresh: async () => 't2' })
+  const told: string[] = []
+  const reading = (async () => {
+    for await (const { data } of events('http://x/', { headers, fetch })) {
+      told.push(data)
+      if (data === '2') break
+    }
+  })()
+  await vi.advanceTimersByTimeAsync(2000)
+  await reading
+  expect(told).toEqual(['1', '2'])
+  expect(asked).toEqual(['Bearer t1 null', 'Bearer t1 1', 'Bearer t2 1'])
+})
+
 test('without a token the first request waits for a refresh', async () => {
   const { fetch, seen } = server('t1')
   const headers = bearer({ refresh: async () => 't1' })
