@@ -1,5 +1,5 @@
 import { abortable } from './abort'
-import { SseError } from './errors'
+import type { SseError } from './errors'
 import type { Attempt } from './request'
 import { expectNumber, expectType } from './validate'
 
@@ -81,8 +81,7 @@ export function bearer(
 
   const load = async (control: AbortController): Promise<string> => {
     const timer = setTimeout(() => {
-      const message = `Expected refresh to settle within ${timeout} ms, got nothing`
-      control.abort(new SseError('auth', message))
+      control.abort(new Error(`Expected refresh to settle within ${timeout} ms, got nothing`))
     }, timeout)
     try {
       const result = await abortable(control.signal, refresh(control.signal))
@@ -114,8 +113,11 @@ export function bearer(
       try {
         await abortable(signal, fresh)
       } finally {
-        // Nobody waits any more: what still runs is in vain.
-        if (--shared.waiting === 0) control.abort()
+        // Nobody waits any more: what still runs is in vain, and no use to who comes next.
+        if (--shared.waiting === 0) {
+          control.abort()
+          if (running === shared) running = undefined
+        }
       }
     }
     const used = current as string

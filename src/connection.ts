@@ -11,7 +11,8 @@ export interface ConnectionOptions extends ParserOptions, Pick<RequestOptions, '
   connectTimeout?: number
   /**
    * Milliseconds of silence before the connection is given up; every byte is a sign of life,
-   * comments too. The server's silence counts, not a slow consumer. Default: none.
+   * comments too. The server's silence counts, not a slow consumer. With it, a machine that has
+   * slept for over 90 s reconnects as it wakes. Default: none.
    */
   idleTimeout?: number
   /** Called with the response of each connection; a throw refuses it (code `refused`). */

@@ -1,4 +1,5 @@
 import { EventStreamParser, type ParserOptions, type ServerSentEvent } from './parser'
+import { expectNumber } from './validate'
 
 /** Options of {@link EventStreamDecoder}. */
 export interface EventStreamDecoderOptions extends ParserOptions {
@@ -23,6 +24,7 @@ export class EventStreamDecoder {
 
   // Not a subclass of TransformStream: that would need the global when the module is imported.
   constructor({ lastEventId, ...options }: EventStreamDecoderOptions = {}) {
+    expectNumber('maxEventSize', options.maxEventSize, Number.MIN_VALUE)
     const parser = new EventStreamParser(lastEventId, options)
     const { readable: chunks, writable } = new TransformStream<Uint8Array | string>()
     const reader = chunks.getReader()

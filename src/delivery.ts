@@ -35,61 +35,42 @@ export interface Delivery<T> {
   readonly events: ServerSentEvent<string, T>[]
   /** The terminal event came: nothing follows. */
   readonly complete?: boolean
-  readonly error?: SseError
+  readonly failure?: SseError
 }
 
-/** @param seen - how many events of the connection came before the batch */
-export function deliver<T>(
+/**
+ * Whatever fails fails after the events before it.
+ *
+ * @param seen - how many events of the connection came before the batch
+ */
+export async function deliver<T>(
   batch: ServerSentEvent[],
-  options: DeliveryOptions<T>,
-  seen: number,
-): Delivery<T> | Promise<Delivery<T>> {
-  const { until, decode, schema } = options
-  if (schema) return deliverValid(batch, options, seen)
-  // Nothing to do is the common case: the batch goes through as it came.
-  if (until === undefined && !decode) return { events: batch as ServerSentEvent<string, never>[] }
-  const events: ServerSentEvent<string, T>[] = []
-  for (const event of batch) {
-    if (isLast(event, until)) return { events, complete: true }
-    if (!decode) {
-      events.push(event as ServerSentEvent<string, never>)
-      continue
-    }
-    const { type, data, lastEventId } = event
-    try {
-      events.push({ type, data: decode(data, event as typeof event & Reviver), lastEventId })
-    } catch (cause) {
-      const message = `decode failed on the data of an event of type ${JSON.stringify(type)}; its error is the cause`
-      return { events, error: new SseError('data', message, { cause }) }
-    }
-  }
-  return { events }
-}
-
-async function deliverValid<T>(
-  batch: ServerSentEvent[],
-  { until, schema, onInvalid }: DeliveryOptions<T>,
+  { until, decode, schema, onInvalid }: DeliveryOptions<T>,
   seen: number,
 ): Promise<Delivery<T>> {
   const events: ServerSentEvent<string, T>[] = []
-  for (const [index, event] of batch.entries()) {
-    if (isLast(event, until)) return { events, complete: true }
-    const { type, lastEventId } = event
-    const result = await validate(event, schema as EventSchema)
-    if (!result) continue
-    if (!result.issues) {
-      events.push({ type, data: result.value as T, lastEventId })
-    } else if (onInvalid !== 'skip') {
-      const { issues } = result
-      const position = seen + index + 1
-      const message = `Expected data that fits the schema in event ${position}, of type ${JSON.stringify(type)}, got other: ${issues[0]?.message}`
-      const cause: InvalidEvent = { issues, event, position }
-      return { events, error: new SseError('data', message, { cause }) }
+  for (const event of batch) {
+    seen++
+    const { type, data, lastEventId } = event
+    try {
+      if (typeof until === 'function' ? until(event) : data === until) {
+        return { events, complete: true }
+      }
+      let value: unknown = decode ? decode(data, event as typeof event & Reviver) : data
+      if (schema) {
+        const result = await validate(event, schema)
+        if (!result || (result.issues && onInvalid === 'skip')) continue
+        if (result.issues) {
+          const invalid: InvalidEvent = { issues: result.issues, event, position: seen }
+          throw invalid
+        }
+        value = result.value
+      }
+      events.push({ type, data: value as T, lastEventId })
+    } catch (cause) {
+      const message = `Expected data that until, decode or schema takes, got other in event ${seen}, of type ${JSON.stringify(type)}; the cause says why`
+      return { events, failure: new SseError('data', message, { cause }) }
     }
   }
   return { events }
-}
-
-function isLast(event: ServerSentEvent, until: DeliveryOptions['until']): boolean {
-  return typeof until === 'function' ? until(event) : event.data === until
 }

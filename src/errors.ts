@@ -8,7 +8,7 @@
  * - `idle`: no byte for `idleTimeout`
  * - `truncated`: the body ended before the event that `until` names
  * - `too-large`: a line or an event is over `maxEventSize`
- * - `data`: `decode` failed on an event's data
+ * - `data`: an event's data is not what `until`, `decode` or `schema` take
  * - `refused`: `onOpen` threw
  * - `unrepeatable`: a retry would need a body that can be read only once
  * - `auth`: the `headers` function failed

@@ -209,8 +209,8 @@ export class EventSource extends EventTarget {
    * @throws {SseError} `status` on anything but a 2xx; `network`, `redirect`, `auth`
    */
   send(type: string, data: unknown, init?: SendInit): Promise<Response> {
-    const { credentials, headers, fetch } = this.#options
-    return send(this.#sendUrl, type, data, { credentials, ...init, headers, fetch })
+    const { credentials, redirect, headers, fetch } = this.#options
+    return send(this.#sendUrl, type, data, { credentials, redirect, ...init, headers, fetch })
   }
 
   [dispose](): void {
@@ -375,9 +375,13 @@ function pageFetch(): NonNullable<StreamOptions['fetch']> {
       return response
     } catch (cause) {
       if (!url.startsWith('blob:')) {
-        if (answered || !location || new URL(url).origin === location.origin) throw cause
-        const { signal } = init
+        const { method, signal } = init
+        const known = answered || !location || new URL(url).origin === location.origin
+        if (known || method !== 'GET') throw cause
         await fetch(url, { method: 'HEAD', mode: 'no-cors', credentials: 'omit', signal })
+        // It may have been a passing failure after all.
+        const response = await fetch(url, init).catch(() => undefined)
+        if (response) return response
       }
       const message = 'Expected a response that this page may read, got none: check CORS'
       throw Object.assign(new SseError('network', message, { cause }), { retriable: false })

@@ -23,12 +23,13 @@ export async function exchange(
   let options: RequestInit = watched ? { ...init, redirect: 'manual' } : init
   for (let hops = 0; ; hops++) {
     const response = await call(fetch, url, options, init.signal)
-    const location = watched
-      ? /^30[12378]$/.test(`${response.status}`) && response.headers.get('location')
-      : guarded && response.redirected && response.url
+    // Some fetches follow whatever they are told.
+    const location = response.redirected
+      ? guarded && response.url
+      : watched && /^30[12378]$/.test(`${response.status}`) && response.headers.get('location')
     if (!location) return response
     url = follow(location, url, response)
-    if (!watched) return response
+    if (response.redirected) return response
     drop(response)
     if (hops === MOST_REDIRECTS) {
       throw new SseError('redirect', `Expected at most ${MOST_REDIRECTS} redirects, got more`)
@@ -117,6 +118,8 @@ function follow(location: string, url: string, response: Response): string {
     own = new URL(url).origin
     const target = new URL(location, url)
     other = target.origin
+    // What would make fetch refuse the URL, and quote it.
+    target.username = target.password = ''
     if (own === other) return target.href
   } catch {
     // An invalid URL is no place to send headers to either.

@@ -164,7 +164,7 @@ export const fetchEventSource: Signatures['fetchEventSource'] = async (
       hooks: {
         accept: onopen ? async () => {} : accept,
         parser: ({ lastEventId }) => new BlockParser(lastEventId, { maxEventSize }),
-        gate: openWhenHidden ? async () => false : onceVisible(),
+        gate: openWhenHidden ? async () => false : onceVisible(over),
         wrap: refused,
       },
     },
@@ -234,11 +234,15 @@ function refused(cause: unknown): SseError {
 }
 
 /** As the original, goes by what changes: a page holds nothing up before it has been visible. */
-function onceVisible(): Gate {
-  const gate = pageGate({ pauseWhenHidden: true, waitForOnline: false })
+function onceVisible(session: AbortSignal): Gate {
+  const gate = pageGate({ pauseWhenHidden: true, waitForOnline: false }, session)
   let seen = false
   return async (signal, interrupt) => {
-    const opened = gate(signal, interrupt).then((held) => {
+    const opened = gate(signal, () => {
+      // As the original, it ends a wait as well as a connection.
+      interrupt('network')
+      interrupt('closed')
+    }).then((held) => {
       seen ||= !signal.aborted
       return held
     })

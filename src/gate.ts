@@ -21,23 +21,32 @@ export type Interruption = 'closed' | 'network'
  */
 export type Gate = (signal: AbortSignal, interrupt: (why: Interruption) => void) => Promise<boolean>
 
-/** The gate of a page, or of a worker of one; elsewhere it is always open. */
-export function pageGate({ pauseWhenHidden, waitForOnline = true }: GateOptions): Gate {
+/**
+ * The gate of a page, or of a worker of one; elsewhere it is always open.
+ *
+ * @param signal - of the session
+ */
+export function pageGate(
+  { pauseWhenHidden, waitForOnline = true }: GateOptions,
+  signal: AbortSignal,
+): Gate {
+  const { document } = globalThis
+  const listen = globalThis.addEventListener?.bind(globalThis)
   /** In the back/forward cache, which takes no page that holds a connection. */
   let frozen = false
-  return (signal, interrupt) =>
+  const turn = ({ type, persisted }: PageTransitionEvent) => {
+    frozen = persisted && type === 'pagehide'
+  }
+  if (document && !signal.aborted) {
+    // Before those of an attempt, which look at what this has noted.
+    listen?.('pagehide', turn, { signal })
+    listen?.('pageshow', turn, { signal })
+  }
+  return (attempt, interrupt) =>
     new Promise((resolve) => {
-      const { document, navigator } = globalThis
+      const { navigator } = globalThis
       let open = false
-      const look = ({ type, persisted }: Partial<PageTransitionEvent>) => {
-        if (persisted && type === 'pagehide') {
-          frozen = true
-          // By itself: as the page comes back there may be nobody at the gate.
-          const thaw = () => {
-            frozen = false
-          }
-          globalThis.addEventListener('pageshow', thaw, { once: true })
-        }
+      const look = ({ type }: Partial<Event>) => {
         const closed = frozen || (pauseWhenHidden && document?.hidden)
         if (open) {
           if (closed) interrupt('closed')
@@ -47,10 +56,10 @@ export function pageGate({ pauseWhenHidden, waitForOnline = true }: GateOptions)
           resolve(!!type)
         }
       }
-      document?.addEventListener('visibilitychange', look, { signal })
+      document?.addEventListener('visibilitychange', look, { signal: attempt })
       if (document || navigator?.onLine !== undefined) {
         for (const type of ['online', 'offline', 'pagehide', 'pageshow']) {
-          globalThis.addEventListener?.(type, look, { signal })
+          listen?.(type, look, { signal: attempt })
         }
       }
       look({})

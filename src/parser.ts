@@ -115,8 +115,8 @@ export class EventStreamParser<E = ServerSentEvent> {
    * What one block becomes; `undefined` drops it.
    *
    * @param data - `undefined` where the block has no `data` line
-   * @param id - the block's own `id`, if it has one
-   * @param retry - the block's own `retry`, if it has one
+   * @param _id - the block's own `id`, if it has one
+   * @param _retry - the block's own `retry`, if it has one
    */
   protected event(
     type: string,
@@ -172,7 +172,8 @@ export class EventStreamParser<E = ServerSentEvent> {
         this.#type = value
         break
       case 'id':
-        if (!value.includes('\0')) this.#id = value
+        // A copy: V8 makes a slice keep its whole chunk, and IDs are kept for long.
+        if (!value.includes('\0')) this.#id = ` ${value}`.slice(1)
         break
       case 'retry':
         if (/^\d+$/.test(value)) this.reconnectionTime = this.#retry = Number(value)

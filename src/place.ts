@@ -1,5 +1,8 @@
 import type { ServerSentEvent } from './parser'
 
+/** Bytes: servers and proxies refuse headers over 8 or 16 KiB, all of them together. */
+const LONGEST_ID = 4096
+
 /**
  * Where a consumer is in its stream: what outlives a connection, and a session.
  *
@@ -43,4 +46,15 @@ export class Place {
       }
     }
   }
+}
+
+/**
+ * The ID as `Last-Event-ID` carries it, its UTF-8 bytes as `fetch` wants header values; `''` for one
+ * that HTTP cannot carry: a reconnect without it beats none.
+ */
+export function resumeHeader(lastEventId: string): string {
+  let value = ''
+  for (const byte of new TextEncoder().encode(lastEventId)) value += String.fromCharCode(byte)
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones to keep out
+  return value.length > LONGEST_ID || /[\0-\x08\x0a-\x1f\x7f]|^\s*$/.test(value) ? '' : value
 }

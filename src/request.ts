@@ -1,4 +1,5 @@
 import { SseError } from './errors'
+import { resumeHeader } from './place'
 import { expectType } from './validate'
 
 /** One attempt at the stream: what the option functions are called with. */
@@ -112,6 +113,7 @@ export function planRequest(
   // The runtime knows the rest of RequestInit best: let it refuse now what it would refuse later.
   const plain = new Request('http://localhost', { ...init, method: methodFor(request) })
   const key = idempotencyKey === true ? randomKey() : idempotencyKey
+  expectType('idempotencyKey', key, 'string')
   if (key !== undefined) toHeaders({ 'idempotency-key': key })
   let spent = false
 
@@ -142,7 +144,7 @@ export function planRequest(
         outgoing.set('content-type', 'application/json')
       }
       if (key !== undefined) outgoing.set('idempotency-key', key)
-      const id = headerValue(attempt.lastEventId)
+      const id = resumeHeader(attempt.lastEventId)
       if (id) outgoing.set('last-event-id', id)
 
       const payload =
@@ -247,7 +249,7 @@ async function callHeaders(
   try {
     return await headers(attempt)
   } catch (cause) {
-    if (cause instanceof SseError) throw cause
+    if (cause instanceof SseError && cause.code === 'auth') throw cause
     throw new SseError('auth', 'The headers function failed; its error is the cause', { cause })
   }
 }
@@ -261,17 +263,6 @@ function serialise(json: unknown): string {
 function isOneShot(body: unknown): boolean {
   const source = body as Partial<ReadableStream> | undefined
   return !!(source?.getReader || source?.[Symbol.asyncIterator])
-}
-
-/**
- * The bytes of the ID in UTF-8, as `fetch` wants header values; `''` for one that HTTP cannot carry:
- * a reconnect without it beats none.
- */
-function headerValue(lastEventId: string): string {
-  let value = ''
-  for (const byte of new TextEncoder().encode(lastEventId)) value += String.fromCharCode(byte)
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones to keep out
-  return /[\0-\x08\x0a-\x1f\x7f]/.test(value) ? '' : value
 }
 
 /** As bytes: every runtime can send those, over every version of HTTP, as often as it takes. */

@@ -1,5 +1,5 @@
 import { RETRIED_STATUSES, type SseError } from './errors'
-import type { Place } from './place'
+import { type Place, resumeHeader } from './place'
 import { expectNumber, expectType } from './validate'
 
 /** How the built-in policy waits and gives up. */
@@ -121,7 +121,7 @@ export function shouldRetry(
 export function isRepeatable({ error, lastEventId }: RetryContext): boolean {
   return (
     !error ||
-    lastEventId !== '' ||
+    resumeHeader(lastEventId) !== '' ||
     (error.code === 'status' && REFUSALS.includes(error.status as number))
   )
 }

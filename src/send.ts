@@ -25,14 +25,20 @@ export async function send(
   const until = signal ?? new AbortController().signal
   let error: SseError | undefined
   for (let number = 1; ; number++) {
+    // Over when the attempt has failed: what made its headers learns by that that they were tried.
+    const attempt = new AbortController()
     try {
-      const attempt = { number, lastEventId: '', error, signal: until }
-      const outgoing = await abortable(until, plan.build(attempt))
-      const response = await exchange(outgoing, options.fetch)
+      const making = plan.build({ number, lastEventId: '', error, signal: attempt.signal })
+      const { init, ...outgoing } = await abortable(until, making)
+      const response = await exchange(
+        { ...outgoing, init: { ...init, signal: until } },
+        options.fetch,
+      )
       if (response.ok) return response
       const message = `Expected a 2xx status in answer to the event sent, got ${response.status}`
       throw await refusal('status', message, response, until)
     } catch (thrown) {
+      attempt.abort()
       if (!(thrown instanceof SseError)) throw thrown
       error = thrown
       error.attempt = number

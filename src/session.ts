@@ -4,7 +4,7 @@ import { type DeliveryOptions, deliver } from './delivery'
 import { SseError } from './errors'
 import { type Gate, type GateOptions, type Interruption, pageGate } from './gate'
 import type { ServerSentEvent } from './parser'
-import type { Place } from './place'
+import { type Place, resumeHeader } from './place'
 import {
   type EventsInput,
   isSafe,
@@ -82,6 +82,7 @@ export class SessionControl {
 }
 
 const RECONNECT = Symbol('reconnect')
+const INTERRUPTED = Symbol('interrupted')
 
 /**
  * The reconnect loop, the only one: every face folds over its steps. Returning says that the
@@ -97,7 +98,9 @@ export async function* session<T>(
 ): AsyncGenerator<Step<T>, void, void> {
   const { signal } = control.stop
   const { request, retry, hooks, onReconnect } = plan
-  const gate = hooks?.gate ?? pageGate(plan)
+  // Nothing to do with the events is the common case: a batch goes through as it came.
+  const plain = plan.until === undefined && !plan.decode && !plan.schema
+  const gate = hooks?.gate ?? pageGate(plan, signal)
   const backoff = (typeof retry === 'object' ? retry : plan.retryDefaults) ?? {}
   let attempt = new AbortController()
   let number = 0
@@ -127,12 +130,9 @@ export async function* session<T>(
       try {
         yield pause ? { type: 'waiting', ...pause } : { type: 'connecting' }
         const interrupt = (why: Interruption) => {
-          if (why === 'network') {
-            if (pausing) control.reconnect()
-          } else if (!request.spent && (safe || retry || place.lastEventId)) {
-            // A request that cannot or must not be repeated is not given up either.
-            control.reconnect()
-          }
+          // A request that cannot or must not be repeated is not given up.
+          const mayEnd = !request.spent && (safe || retry || resumeHeader(place.lastEventId) !== '')
+          if (why === 'network' ? pausing : !pausing && mayEnd) attempt.abort(INTERRUPTED)
         }
         // What the server asks for is waited for, whatever the page does.
         const asked = error?.code === 'status'
@@ -143,6 +143,7 @@ export async function* session<T>(
           pausing = true
           await sleep(pause.delay, attempt.signal)
           pausing = false
+          await abortable(attempt.signal, gate(attempt.signal, interrupt))
         }
         if (pause) yield { type: 'connecting' }
         number++
@@ -163,12 +164,9 @@ export async function* session<T>(
         yield { type: 'open', response }
         let seen = 0
         for (let batch = await connection.read(); batch; batch = await connection.read()) {
-          const delivery = deliver(batch, plan, seen)
-          const {
-            events,
-            complete,
-            error: failure,
-          } = delivery instanceof Promise ? await abortable(signal, delivery) : delivery
+          const { events, complete, failure } = plain
+            ? { events: batch as ServerSentEvent<string, never>[] }
+            : await abortable(signal, deliver(batch, plan, seen))
           seen += batch.length
           // Only an event proves the server healthy, so only an event resets the count.
           failures = 0
@@ -192,9 +190,10 @@ export async function* session<T>(
       attempt.abort()
       if (signal.aborted) throw signal.reason
       attempt = new AbortController()
-      if (ended === RECONNECT) {
+      if (ended === RECONNECT || ended === INTERRUPTED) {
+        // The caller's word is a fresh start; what the page does is not.
+        if (ended === RECONNECT) failures = 0
         waiting = undefined
-        failures = 0
         refreshed = false
         continue
       }
@@ -226,7 +225,7 @@ export async function* session<T>(
           return
         }
       }
-      if (request.spent) throw unrepeatable(error)
+      if (request.spent) throw Object.assign(unrepeatable(error), { attempt: number })
       waiting = { error, delay, attempt: number }
       onReconnect?.(waiting)
     }
@@ -261,12 +260,14 @@ const OWN_OPTIONS = {
  * @throws {TypeError | RangeError}
  */
 export function planSession<T>(input: EventsInput, options: StreamOptions<T> = {}): SessionPlan<T> {
-  const { signal, schema, decode } = options
+  const { signal, schema, decode, fetch } = options
+  const own: Record<string, unknown> = {}
   const init = { ...options }
   for (const name of Object.keys(OWN_OPTIONS) as (keyof typeof OWN_OPTIONS)[]) {
     const types = OWN_OPTIONS[name]
     if (types === 'number') expectNumber(name, options[name], Number.MIN_VALUE)
     else if (types) expectType(name, options[name], types)
+    own[name] = options[name]
     delete init[name]
   }
   expectOneOf('onEnd', options.onEnd, 'reconnect', 'complete')
@@ -278,5 +279,5 @@ export function planSession<T>(input: EventsInput, options: StreamOptions<T> = {
     throw new TypeError(`Expected signal to be an AbortSignal, got ${typeof signal}`)
   }
   const request = planRequest(input, init)
-  return { ...options, request, signal: signal ?? request.signal }
+  return { ...own, fetch, request, signal: signal ?? request.signal }
 }

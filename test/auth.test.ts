@@ -163,7 +163,7 @@ test('a refresh that hangs ends in an error that says so', async () => {
   const headers = bearer({ refresh: () => new Promise(() => {}), timeout: 1000 })
   const failed = expect(first(events('http://x/', { headers }))).rejects.toMatchObject({
     code: 'auth',
-    message: 'Expected refresh to settle within 1000 ms, got nothing',
+    cause: { message: 'Expected refresh to settle within 1000 ms, got nothing' },
   })
   await vi.advanceTimersByTimeAsync(1000)
   await failed
@@ -213,4 +213,21 @@ test('a token that HTTP cannot carry appears in no message', async () => {
   const error = await first(events('http://x/', { headers })).catch((error) => error)
   expect(error).toBeInstanceOf(TypeError)
   expect(`${error.stack}${error.cause}`).not.toContain('heim')
+})
+
+test('one that comes as the last waiter leaves gets a refresh of its own', async () => {
+  const refresh = vi.fn((signal: AbortSignal) => {
+    return new Promise<string>((resolve) => {
+      signal.addEventListener('abort', () => resolve('too late'))
+      if (refresh.mock.calls.length > 1) resolve('t2')
+    })
+  })
+  const headers = bearer({ refresh })
+  const first = new AbortController()
+  const left = headers({ error: undefined, signal: first.signal }).catch((error) => error)
+  first.abort('left')
+  const { signal } = new AbortController()
+  const came = Promise.resolve().then(() => headers({ error: undefined, signal }))
+  expect(await left).toBe('left')
+  expect(await came).toEqual({ Authorization: 'Bearer t2' })
 })

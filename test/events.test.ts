@@ -722,15 +722,17 @@ describe('the headers function', () => {
     expect(story).toEqual([])
   })
 
-  test('may fail with an SseError of its own choice, and be asked again', async () => {
-    const errors = [new SseError('network', 'the token server is away')]
+  test.each([
+    new SseError('network', 'the token server is away'),
+    new SseError('status', 'the token server asks who we are', { status: 401 }),
+  ])('that fails with another stream’s error is code auth all the same: $code', async (error) => {
     const headers = () => {
-      for (const error of errors.splice(0)) throw error
-      return {}
+      throw error
     }
-    const run = await play([noContent()], { headers, method: 'POST' }, 1000)
-    await run.followed
-    expect(run.story).toEqual(['reconnect:network:1000', 'fetch', 'done'])
+    const { source, story } = prepare([], { headers })
+    const failed = expect(source[Symbol.asyncIterator]().next()).rejects
+    await failed.toMatchObject({ code: 'auth', cause: error, attempt: 1 })
+    expect(story).toEqual([])
   })
 })
 
@@ -901,14 +903,18 @@ describe('until', () => {
     })
   })
 
-  test('that throws ends the stream with what it throws', async () => {
+  test('that throws ends the stream with code data, after the events before it', async () => {
     const failure = new Error('of the caller')
-    const { source } = prepare([stream([chunk])], {
-      until: () => {
-        throw failure
+    const { source } = prepare([stream(['id: 1\ndata: 1\n\nid: 2\ndata: 2\n\n'])], {
+      until: ({ data }) => {
+        if (data === '2') throw failure
+        return false
       },
     })
-    await expect(source[Symbol.asyncIterator]().next()).rejects.toBe(failure)
+    const iterator = source[Symbol.asyncIterator]()
+    expect(await iterator.next()).toMatchObject({ value: { data: '1' } })
+    await expect(iterator.next()).rejects.toMatchObject({ code: 'data', cause: failure })
+    expect(source.lastEventId).toBe('1')
   })
 
   test('204 completes the stream nevertheless', async () => {
@@ -946,7 +952,8 @@ describe('decode', () => {
     expect(failure).toMatchObject({
       code: 'data',
       attempt: 1,
-      message: 'decode failed on the data of an event of type "\\"x\\""; its error is the cause',
+      message:
+        'Expected data that until, decode or schema takes, got other in event 2, of type "\\"x\\""; the cause says why',
     })
     expect(failure.cause).toBeInstanceOf(SyntaxError)
     expect(source.lastEventId).toBe('1')
@@ -1081,12 +1088,29 @@ describe('the last event ID', () => {
     expect(run.source.lastEventId).toBe(lastEventId)
   })
 
-  test('of any length does not stop the reconnect', async () => {
-    const id = '…'.repeat(200_000)
-    const run = await play([stream([`id: ${id}\ndata: 1\n\n`]), noContent()], {}, 1000)
-    await run.followed
-    expect(run.requests[1]?.headers.get('last-event-id')?.length).toBe(600_000)
-  })
+  test.each([
+    [4095, 4095],
+    [4098, undefined],
+    [600_000, undefined],
+  ])(
+    'of %i bytes does not stop the reconnect, and is sent if servers take it',
+    async (size, sent) => {
+      const id = '…'.repeat(size / 3)
+      const run = await play([stream([`id: ${id}\ndata: 1\n\n`]), noContent()], {}, 1000)
+      await run.followed
+      expect(run.requests[1]?.headers.get('last-event-id')?.length).toBe(sent)
+    },
+  )
+
+  test.each(['a\x01b', '   ', 'x'.repeat(5000)])(
+    'that cannot be sent back does not make a POST be repeated (%j)',
+    async (id) => {
+      const cut = stream([`id: ${id}\ndata: 1\n\n`], reset())
+      const run = await play([cut], { method: 'POST' }, 60_000)
+      await run.followed
+      expect(run.story).toEqual(['fetch', 'message:1', 'throws:network'])
+    },
+  )
 
   test('that HTTP cannot carry does not stop the reconnect', async () => {
     const run = await play([stream(['id: \x01\ndata: 1\n\n']), noContent()], {}, 1000)

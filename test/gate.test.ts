@@ -264,15 +264,15 @@ describe('a page that goes and comes back', () => {
       expect(told).toEqual(['fetch@0', 'message:1', go, back])
     })
 
-    test(`a wait is cut short when the page ${why} and comes back, and the count begins anew`, async () => {
+    test(`a wait goes on though the page ${why} and comes back, and so does the count`, async () => {
       const told = await iterate([500, go, 100, back, 1000], {
         page: new Page(),
         answers: [reset(), reset()],
         ...option,
       })
       expect(told).toEqual([
-        ...['fetch@0', 'wait:network:1000', go, back, 'fetch@600', 'wait:network:1000'],
-        'fetch@1600',
+        ...['fetch@0', 'wait:network:1000', go, back],
+        ...['fetch@1000', 'wait:network:2000'],
       ])
     })
 
@@ -299,6 +299,12 @@ describe('a page that goes and comes back', () => {
       pauseWhenHidden: true,
     })
     expect(told).toEqual(['fetch@0', 'wait:status:10000', 'hide', 'show', 'fetch@60500'])
+  })
+
+  test('put away offline and restored online connects', async () => {
+    const acts: Act[] = ['freeze', 'online', 100, 'thaw', 5000]
+    const told = await iterate(acts, { page: new Page({ onLine: false }) })
+    expect(told).toEqual(['freeze', 'online', 'thaw', 'fetch@100'])
   })
 
   test('hidden from the start makes no request until it is visible', async () => {

@@ -1,5 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
+import { bearer } from '../src/auth'
 import { SseError } from '../src/errors'
 import { EventSource, type EventSourceInit } from '../src/event-source'
 import type { Attempt } from '../src/request'
@@ -257,4 +258,29 @@ describe('a signal', () => {
     await opened.source.send('chat', 1, { signal }).catch(() => {})
     expect(getEventListeners(signal, 'abort')).toEqual([])
   })
+})
+
+test('a token of bearer() that is refused is refreshed', async () => {
+  const seen: (string | undefined)[] = []
+  const { url } = await serve((req, res) => {
+    if (req.method === 'GET') {
+      res.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
+      return
+    }
+    seen.push(req.headers.authorization)
+    res.writeHead(req.headers.authorization === 'Bearer t2' ? 204 : 401).end()
+  })
+  const headers = bearer({ token: 't1', refresh: async () => 't2' })
+  using source = new EventSource(url, { headers })
+  for (let sent = 0; sent < 2; sent++) await source.send('chat', sent)
+  expect(seen).toEqual(['Bearer t1', 'Bearer t2', 'Bearer t2'])
+})
+
+test('bearer() leaves nothing on a signal that many events are sent with', async () => {
+  const headers = bearer({ token: 't1', refresh: async () => 't2' })
+  const { signal } = new AbortController()
+  const { source: stream } = source([], { headers })
+  for (let sent = 0; sent < 20; sent++) await stream.send('chat', sent, { signal })
+  expect(getEventListeners(signal, 'abort')).toEqual([])
+  stream.close()
 })
