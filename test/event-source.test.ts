@@ -814,6 +814,21 @@ describe('a failure that no attempt can mend', () => {
     ])
   })
 
+  test('does not include a server that was away for a moment', async () => {
+    vi.stubGlobal('location', new URL('http://page.test/'))
+    const { fetch, requests } = answering(
+      new TypeError('Failed to fetch'),
+      new Response(),
+      stream(['data: 1\n\n'], 'stall'),
+    )
+    vi.stubGlobal('fetch', fetch)
+    const source = open('http://localhost/')
+    const story = record(source)
+    await until(() => story.length === 2)
+    expect(story).toEqual(['open:1', 'message:1:1'])
+    expect(requests.map(({ method }) => method)).toEqual(['GET', 'HEAD', 'GET'])
+  })
+
   test.each([
     ['a server that does not answer at all', 'http://page.test/', false],
     ['one of the page’s own origin', 'http://localhost/', false],

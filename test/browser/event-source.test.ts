@@ -41,8 +41,8 @@ const differences: readonly Difference[] = [
       'another origin that allows none',
     ],
     reason:
-      'A page is not told that CORS is what kept the answer from it, so it asks once more, without CORS, whether there is a server at all.',
-    methods: [['GET'], ['GET', 'HEAD']],
+      'A page is not told that CORS is what kept the answer from it, so it asks, without CORS, whether there is a server at all, and then once more for the stream.',
+    methods: [['GET'], ['GET', 'HEAD', 'GET']],
   },
   {
     scenarios: ['a redirect from origin to origin: there, which allows none'],
