@@ -1,3 +1,5 @@
+import { abortable, sleep } from './abort'
+
 /** When the page lets a connection be. */
 export interface GateOptions {
   /**
@@ -13,7 +15,7 @@ export interface GateOptions {
 }
 
 /** Why a gate interrupts: it has closed, or the network came or went and a wait is pointless. */
-export type Interruption = 'closed' | 'network'
+type Interruption = 'closed' | 'network'
 
 /**
  * Resolves when a connection may be made, with whether that had to be waited for; from then until
@@ -64,4 +66,36 @@ export function pageGate(
       }
       look({})
     })
+}
+
+/**
+ * Resolves when an attempt's wait is over and the gate is open; from then on `interrupt` is called
+ * when the gate closes.
+ *
+ * @param wait - milliseconds, and whether the server asked for them: then they are waited for
+ * whatever the page does; otherwise a change of the network cuts them short
+ * @throws the signal's reason
+ */
+export async function admit(
+  gate: Gate,
+  signal: AbortSignal,
+  interrupt: () => void,
+  wait: { delay: number; asked: boolean } | undefined,
+): Promise<void> {
+  let waiting = false
+  const pass = () =>
+    abortable(
+      signal,
+      gate(signal, (why) => {
+        if (waiting === (why === 'network')) interrupt()
+      }),
+    )
+  if (wait?.asked) await sleep(wait.delay, signal)
+  // Held up by the page, an attempt need not wait for a network that is back.
+  const held = await pass()
+  if (!wait || wait.asked || held) return
+  waiting = true
+  await sleep(wait.delay, signal)
+  waiting = false
+  await pass()
 }

@@ -1,8 +1,8 @@
-import { abortable, sleep } from './abort'
+import { abortable } from './abort'
 import { type ConnectionHooks, type ConnectionOptions, connect } from './connection'
 import { type DeliveryOptions, deliver } from './delivery'
 import { SseError } from './errors'
-import { type Gate, type GateOptions, type Interruption, pageGate } from './gate'
+import { admit, type Gate, type GateOptions, pageGate } from './gate'
 import type { ServerSentEvent } from './parser'
 import { type Place, resumeHeader } from './place'
 import {
@@ -123,28 +123,18 @@ export async function* session<T>(
     for (;;) {
       let ended: unknown
       let safe = true
-      let pausing = false
-      const pause = !refreshed && waiting
+      const pause = refreshed ? undefined : waiting
       let response: Response | undefined
       let openedAt = Number.POSITIVE_INFINITY
       try {
         yield pause ? { type: 'waiting', ...pause } : { type: 'connecting' }
-        const interrupt = (why: Interruption) => {
+        const interrupt = () => {
           // A request that cannot or must not be repeated is not given up.
           const mayEnd = !request.spent && (safe || retry || resumeHeader(place.lastEventId) !== '')
-          if (why === 'network' ? pausing : !pausing && mayEnd) attempt.abort(INTERRUPTED)
+          if (mayEnd) attempt.abort(INTERRUPTED)
         }
-        // What the server asks for is waited for, whatever the page does.
         const asked = error?.code === 'status'
-        if (pause && asked) await sleep(pause.delay, attempt.signal)
-        const held = await abortable(attempt.signal, gate(attempt.signal, interrupt))
-        // Where the network was at fault, it is back.
-        if (pause && !asked && !held) {
-          pausing = true
-          await sleep(pause.delay, attempt.signal)
-          pausing = false
-          await abortable(attempt.signal, gate(attempt.signal, interrupt))
-        }
+        await admit(gate, attempt.signal, interrupt, pause && { delay: pause.delay, asked })
         if (pause) yield { type: 'connecting' }
         number++
         const { lastEventId } = place
@@ -157,7 +147,7 @@ export async function* session<T>(
         const connection = await connect(outgoing, attempt, place, {
           ...plan,
           ...hooks,
-          onWake: () => retry === false || interrupt('closed'),
+          onWake: () => retry === false || interrupt(),
         })
         response = connection.response
         openedAt = performance.now()
