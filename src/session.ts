@@ -1,6 +1,6 @@
 import { abortable } from './abort'
 import { type ConnectionHooks, type ConnectionOptions, connect } from './connection'
-import { type DeliveryOptions, deliver } from './delivery'
+import { type Delivery, type DeliveryOptions, deliver } from './delivery'
 import { SseError } from './errors'
 import { admit, type Gate, type GateOptions, pageGate } from './gate'
 import type { ServerSentEvent } from './parser'
@@ -154,9 +154,9 @@ export async function* session<T>(
         yield { type: 'open', response }
         let seen = 0
         for (let batch = await connection.read(); batch; batch = await connection.read()) {
-          const { events, complete, failure } = plain
-            ? { events: batch as ServerSentEvent<string, never>[] }
-            : await abortable(signal, deliver(batch, plan, seen))
+          let delivery: Delivery<T> = { events: batch as ServerSentEvent<string, never>[] }
+          if (!plain) delivery = await abortable(signal, deliver(batch, plan, seen))
+          const { events, complete, failure } = delivery
           seen += batch.length
           // Only an event proves the server healthy, so only an event resets the count.
           failures = 0
