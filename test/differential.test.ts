@@ -1,33 +1,6 @@
-import { createParser } from 'eventsource-parser'
 import { describe, expect, test } from 'vitest'
-import { EventStreamParser, type ServerSentEvent } from '../src/parser'
-import { corpus, type Outcome } from './corpus'
-
-/** Reads chunks of text with our parser. */
-function ours(chunks: readonly string[]): Outcome {
-  const parser = new EventStreamParser()
-  const events: ServerSentEvent[] = []
-  for (const chunk of chunks) parser.push(chunk, events)
-  return { events, lastEventId: parser.lastEventId, reconnectionTime: parser.reconnectionTime }
-}
-
-/** Reads the same with eventsource-parser 4, whose `onId` comes right before its event. */
-function theirs(chunks: readonly string[]): Outcome {
-  const events: ServerSentEvent[] = []
-  let lastEventId = ''
-  let reconnectionTime: number | undefined
-  const parser = createParser({
-    onEvent: ({ event, data }) => events.push({ type: event || 'message', data, lastEventId }),
-    onId: (id) => {
-      lastEventId = id
-    },
-    onRetry: (time) => {
-      reconnectionTime = time
-    },
-  })
-  for (const chunk of chunks) parser.feed(chunk)
-  return { events, lastEventId, reconnectionTime }
-}
+import { corpus } from './corpus'
+import { ours, theirs } from './support/parsers'
 
 /** A seeded generator (mulberry32): a run that differs can be had again. */
 function random(seed: number) {

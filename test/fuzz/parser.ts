@@ -1,8 +1,7 @@
-import { createParser } from 'eventsource-parser'
 import fc from 'fast-check'
 import { EventStreamDecoder } from '../../src/decoder'
-import { EventStreamParser, type ServerSentEvent } from '../../src/parser'
-import type { Outcome } from '../corpus'
+import type { ServerSentEvent } from '../../src/parser'
+import { ours, theirs } from '../support/parsers'
 import { interpret } from './reference'
 
 const encoder = new TextEncoder()
@@ -45,30 +44,6 @@ function cut(bytes: Uint8Array, shares: readonly number[]): Uint8Array[] {
   return [...places, bytes.length].map((place, index) => bytes.subarray(places[index - 1], place))
 }
 
-function ours(chunks: readonly (Uint8Array | string)[]): Outcome {
-  const parser = new EventStreamParser()
-  const events: ServerSentEvent[] = []
-  for (const chunk of chunks) parser.push(chunk, events)
-  return { events, lastEventId: parser.lastEventId, reconnectionTime: parser.reconnectionTime }
-}
-
-function theirs(text: string): Outcome {
-  const events: ServerSentEvent[] = []
-  let lastEventId = ''
-  let reconnectionTime: number | undefined
-  const parser = createParser({
-    onEvent: ({ event, data }) => events.push({ type: event || 'message', data, lastEventId }),
-    onId: (id) => {
-      lastEventId = id
-    },
-    onRetry: (time) => {
-      reconnectionTime = time
-    },
-  })
-  parser.feed(text)
-  return { events, lastEventId, reconnectionTime }
-}
-
 async function decoded(chunks: readonly Uint8Array[]): Promise<ServerSentEvent[]> {
   const source = new ReadableStream<Uint8Array>({
     start(controller) {
@@ -103,7 +78,7 @@ export const parser = {
     same('the standard, by the decoder', await decoded(chunks), expected.events)
     // It takes the characters of a BOM's bytes for a BOM.
     if (!text.startsWith('\u00ef\u00bb\u00bf')) {
-      same('eventsource-parser', ours([text]), theirs(text))
+      same('eventsource-parser', ours([text]), theirs([text]))
     }
   },
   /** A row for `test/corpus.ts`, with what the standard says. */
