@@ -22,8 +22,20 @@ export interface ParserOptions {
 }
 
 const LF = 10
+const CR = 13
 const SPACE = 32
 const COLON = 58
+// The first letters of the fields.
+const D = 100
+const E = 101
+const I = 105
+const R = 114
+
+/** Bytes: chunks up to this are collected until a line ends, in this many bytes at most. */
+const TINY = 64
+const COLLECTED = 1024
+
+const EMPTY = new Uint8Array(0)
 
 /**
  * An incremental parser: chunks in, events out.
@@ -41,13 +53,17 @@ export class EventStreamParser<E = ServerSentEvent> {
   readonly #maxEventSize: number
   readonly #onComment: ParserOptions['onComment']
   readonly #replayed: ReadonlySet<string> | undefined
-  /** Stateful decoder; made only for streams that are cut inside a character. */
+  /** For text that is not ASCII; it also keeps the start of a character that a chunk cuts. */
   #decoder: TextDecoder | undefined
-  #insideCharacter = false
+  #ascii = true
+  #collector: Uint8Array | undefined
+  #collected = 0
   #atStart = true
   #afterCR = false
-  readonly #tail = new Text()
+  /** The line that has no end yet. */
+  #tail = ''
   // The block being built. Undefined says that the field has not come: `data:` alone is an event.
+  #pending = false
   #data: string | undefined
   readonly #moreData = new Text()
   #type = ''
@@ -72,41 +88,137 @@ export class EventStreamParser<E = ServerSentEvent> {
    * @throws {SseError} `too-large`; the events before the excess are in `batch`
    */
   push(chunk: Uint8Array | string, batch: E[]): void {
-    const text = typeof chunk === 'string' ? chunk : this.#decode(chunk)
-    if (text === '') return
+    if (typeof chunk === 'string') {
+      this.#flush(batch)
+      this.#read(chunk, undefined, batch)
+    } else if (chunk.length <= TINY && (this.#collected > 0 || chunk[chunk.length - 1] !== LF)) {
+      // A line in many tiny chunks is decoded once: 2.2x on 1-16 byte chunks (npm run bench parse).
+      if (this.#collect(chunk)) this.#flush(batch)
+    } else {
+      this.#flush(batch)
+      this.#read(this.#decode(chunk), chunk, batch)
+    }
+  }
+
+  /** Says whether what it holds is to be read: a line ends, or there may be too much of it. */
+  #collect(chunk: Uint8Array): boolean {
+    this.#collector ??= new Uint8Array(COLLECTED)
+    let ends = false
+    for (let i = 0; i < chunk.length; i++) {
+      const byte = chunk[i] as number
+      this.#collector[this.#collected++] = byte
+      if (byte === LF || byte === CR) ends = true
+    }
+    return (
+      ends ||
+      this.#collected > COLLECTED - TINY ||
+      this.#size(this.#tail.length + this.#collected) > this.#maxEventSize
+    )
+  }
+
+  #flush(batch: E[]): void {
+    if (this.#collected === 0) return
+    const bytes = (this.#collector as Uint8Array).subarray(0, this.#collected)
+    this.#collected = 0
+    this.#read(this.#decode(bytes), bytes, batch)
+  }
+
+  #decode(bytes: Uint8Array): string {
+    // While all is ASCII, or was until this chunk, no decoder state is needed: the stateless decoder
+    // is 6 times faster for ASCII on Node 20 and 22, the other twice as fast for the rest.
+    const whole = (bytes[bytes.length - 1] as number) < 0x80
+    let text: string
+    if (this.#ascii && whole) {
+      text = utf8().decode(bytes)
+    } else {
+      this.#decoder ??= newDecoder()
+      text = this.#decoder.decode(bytes, { stream: true })
+    }
+    this.#ascii = whole && text.length === bytes.length
+    return text
+  }
+
+  /** @param chunk - what `text` was decoded from */
+  #read(text: string, chunk: Uint8Array | undefined, batch: E[]): void {
+    const { length } = text
+    // In ASCII, a byte and its character have the same index, and bytes are quicker to look at.
+    const ascii = chunk?.length === length
+    const bytes = ascii ? chunk : EMPTY
     let start = 0
-    if (this.#atStart) {
+    if (this.#atStart && length > 0) {
       this.#atStart = false
       if (text.charCodeAt(0) === 0xfeff) start = 1
     }
-    if (this.#afterCR && text.charCodeAt(start) === LF) start++
-    this.#afterCR = false
+    if (this.#afterCR && length > 0) {
+      this.#afterCR = false
+      if (text.charCodeAt(start) === LF) start++
+    }
 
     // Each search is remembered until it is passed, so no text is searched twice for one ending.
     let lf = text.indexOf('\n', start)
     let cr = text.indexOf('\r', start)
-    while (lf >= 0 || cr >= 0) {
-      let end = lf
-      let next = lf + 1
-      if (cr >= 0 && (lf < 0 || cr < lf)) {
-        end = cr
-        next = cr + 1
-        // A CR ends its line at once; the LF that may follow belongs to it, in this chunk or the next.
-        if (next === text.length) this.#afterCR = true
-        else if (lf === next) next++
-      }
-      if (this.#tail.length === 0) {
-        this.#line(text, start, end, batch)
+    while (start < length) {
+      let end = start
+      const first = ascii ? bytes[start] : text.charCodeAt(start)
+      if ((first === LF || first === CR) && this.#tail === '') {
+        if (this.#pending) this.#dispatch(batch)
       } else {
-        const line = this.#tail.take() + text.slice(start, end)
-        this.#line(line, 0, line.length, batch)
+        if (lf >= 0 && lf < start) lf = text.indexOf('\n', start)
+        if (cr >= 0 && cr < start) cr = text.indexOf('\r', start)
+        end = cr >= 0 && (lf < 0 || cr < lf) ? cr : lf
+        if (end < 0) break
+        if (this.#tail !== '') {
+          const line = this.#tail + text.slice(start, end)
+          this.#tail = ''
+          this.#line(line, 0, line.length)
+        } else if (ascii) {
+          let from = start
+          if (
+            first === D &&
+            bytes[start + 1] === 97 &&
+            bytes[start + 2] === 116 &&
+            bytes[start + 3] === 97
+          ) {
+            from += 4
+          } else if (first === I && bytes[start + 1] === D) {
+            from += 2
+          } else if (
+            first === E &&
+            bytes[start + 1] === 118 &&
+            bytes[start + 2] === E &&
+            bytes[start + 3] === 110 &&
+            bytes[start + 4] === 116
+          ) {
+            from += 5
+          }
+          if (from === start || bytes[from] !== COLON) {
+            this.#line(text, start, end)
+          } else {
+            if (bytes[++from] === SPACE) from++
+            const value = text.slice(from, end)
+            if (this.#pending || end - start > this.#maxEventSize) this.#limit(end - start)
+            else if (first === D && bytes[end + 1] === LF && end === lf) {
+              // An event of one line.
+              const event = this.event('', value, undefined, undefined)
+              if (event !== undefined) batch.push(event)
+              start = end + 2
+              continue
+            }
+            this.#field(first as number, value)
+          }
+        } else {
+          this.#line(text, start, end)
+        }
       }
-      start = next
-      if (lf >= 0 && lf < start) lf = text.indexOf('\n', start)
-      if (cr >= 0 && cr < start) cr = text.indexOf('\r', start)
+      start = end + 1
+      // A CR ends its line at once; the LF that may follow belongs to it, in this chunk or the next.
+      if (first === CR || end === cr) {
+        if (start === length) this.#afterCR = true
+        else if (text.charCodeAt(start) === LF) start++
+      }
     }
-    if (start < text.length) {
-      this.#tail.add(text.slice(start))
+    if (start < length) {
+      this.#tail += text.slice(start)
       this.#limit(this.#tail.length)
     }
   }
@@ -128,59 +240,43 @@ export class EventStreamParser<E = ServerSentEvent> {
     return { type: type || 'message', data, lastEventId: this.lastEventId } as E
   }
 
-  #decode(bytes: Uint8Array): string {
-    // A chunk that ends in an ASCII byte cuts no character, so it needs no decoder state: the
-    // stateless decoder is several times faster on Node 20 and 22.
-    const cut = (bytes[bytes.length - 1] as number) >= 0x80
-    if (!cut && !this.#insideCharacter) return utf8().decode(bytes)
-    if (bytes.length > 0) this.#insideCharacter = cut
-    this.#decoder ??= newDecoder()
-    return this.#decoder.decode(bytes, { stream: true })
-  }
-
-  #line(text: string, start: number, end: number, batch: E[]): void {
-    if (start === end) {
-      this.#dispatch(batch)
+  #line(text: string, start: number, end: number): void {
+    this.#limit(end - start)
+    const first = text.charCodeAt(start)
+    if (first === COLON) {
+      this.#onComment?.(text.slice(start + (text.charCodeAt(start + 1) === SPACE ? 2 : 1), end))
       return
     }
-    this.#limit(end - start)
-    // `data` first and without a slice for its name: nearly every line is one.
-    if (
-      text.charCodeAt(start) === 100 &&
-      text.charCodeAt(start + 1) === 97 &&
-      text.charCodeAt(start + 2) === 116 &&
-      text.charCodeAt(start + 3) === 97
-    ) {
-      let from = start + 4
-      if (from === end || text.charCodeAt(from) === COLON) {
-        if (from < end && text.charCodeAt(++from) === SPACE) from++
-        const value = from < end ? text.slice(from, end) : ''
-        if (this.#data === undefined) this.#data = value
-        else this.#moreData.add(`\n${value}`)
-        return
-      }
+    const name = NAMES[first]
+    if (name === undefined || !text.startsWith(name, start)) return
+    let from = start + name.length
+    if (from < end) {
+      if (text.charCodeAt(from) !== COLON) return
+      if (text.charCodeAt(++from) === SPACE) from++
     }
-    const line = text.slice(start, end)
-    const colon = line.indexOf(':')
-    const value =
-      colon < 0 ? '' : line.slice(colon + (line.charCodeAt(colon + 1) === SPACE ? 2 : 1))
-    switch (colon < 0 ? line : line.slice(0, colon)) {
-      case '':
-        this.#onComment?.(value)
-        break
-      case 'event':
-        this.#type = value
-        break
-      case 'id':
-        // A copy: V8 makes a slice keep its whole chunk, and IDs are kept for long.
-        if (!value.includes('\0')) this.#id = ` ${value}`.slice(1)
-        break
-      case 'retry':
-        if (/^\d+$/.test(value)) this.reconnectionTime = this.#retry = Number(value)
+    this.#field(first, text.slice(from, Math.max(from, end)))
+  }
+
+  /** @param name - the first letter of the field's name */
+  #field(name: number, value: string): void {
+    if (name === D) {
+      if (this.#data === undefined) this.#data = value
+      else this.#moreData.add(`\n${value}`)
+    } else if (name === I) {
+      if (value.includes('\0')) return
+      // A copy: V8 makes a slice of 13 or more keep its whole chunk, and IDs are kept for long.
+      this.#id = value.length < 13 ? value : ` ${value}`.slice(1)
+    } else if (name === E) {
+      this.#type = value
+    } else {
+      if (!/^\d+$/.test(value)) return
+      this.reconnectionTime = this.#retry = Number(value)
     }
+    this.#pending = true
   }
 
   #dispatch(batch: E[]): void {
+    this.#pending = false
     const id = this.#id
     // A replayed event does not move the ID back: cut there, each resume would begin earlier still.
     const replayed = id !== undefined && this.#replayed?.has(id)
@@ -192,10 +288,13 @@ export class EventStreamParser<E = ServerSentEvent> {
     this.#data = this.#id = this.#retry = undefined
   }
 
-  #limit(lineLength: number): void {
+  #size(lineLength: number): number {
     const data = (this.#data?.length ?? 0) + this.#moreData.length
-    const size = lineLength + data + this.#type.length + (this.#id?.length ?? 0)
-    if (size > this.#maxEventSize) {
+    return lineLength + data + this.#type.length + (this.#id?.length ?? 0)
+  }
+
+  #limit(lineLength: number): void {
+    if (this.#size(lineLength) > this.#maxEventSize) {
       throw new SseError(
         'too-large',
         `Expected an event of at most ${this.#maxEventSize} characters, got more. Raise maxEventSize if the server is right`,
@@ -236,6 +335,8 @@ class Text {
 
 // The parser strips the one BOM that the spec allows; U+FEFF inside data must stay.
 const newDecoder = (): TextDecoder => new TextDecoder('utf-8', { ignoreBOM: true })
+
+const NAMES: Record<number, string> = { [D]: 'data', [E]: 'event', [I]: 'id', [R]: 'retry' }
 
 // Made at the first use: nothing but definitions runs when a module is imported.
 let shared: TextDecoder | undefined

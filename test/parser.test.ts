@@ -197,22 +197,23 @@ describe('what others make of it', () => {
     expect(error).toEqual(new Error('from onComment'))
   })
 
-  test('a subclass sees what each block said itself, and drops it or not', () => {
+  test('a subclass sees what each block with a field said itself, and drops it or not', () => {
     class Blocks extends EventStreamParser<unknown[]> {
       protected override event(...block: Parameters<EventStreamParser['event']>) {
-        return block[0] === 'drop' ? undefined : block
+        return block.includes('drop') ? undefined : block
       }
     }
     const blocks: unknown[][] = []
     new Blocks('7').push(
-      'data: a\nid: 1\nevent: x\nretry: 5\n\ndata\n\n\nretry: x\nid: \0\n\nevent: drop\ndata\n\n',
+      encode(
+        'data: a\nid: 1\nevent: x\nretry: 5\n\ndata\n\nid\n\n\nretry: x\nid: \0\n:\nx\n\nevent: drop\ndata\n\ndata: drop\n\n',
+      ),
       blocks,
     )
     expect(blocks).toEqual([
       ['x', 'a', '1', 5],
       ['', '', undefined, undefined],
-      ['', undefined, undefined, undefined],
-      ['', undefined, undefined, undefined],
+      ['', undefined, '', undefined],
     ])
   })
 })
