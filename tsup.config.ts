@@ -4,7 +4,7 @@ const shared: Options = {
   target: 'es2022',
   platform: 'neutral',
   sourcemap: true,
-  dts: { entry: ['src/index.ts', 'src/fetch-event-source.ts', 'src/auth.ts'] },
+  dts: { entry: ['index', 'fetch-event-source', 'auth', 'vue', 'react'].map((name) => `src/${name}.ts`) },
 }
 
 export default defineConfig([
@@ -15,6 +15,8 @@ export default defineConfig([
       index: 'src/index.ts',
       'fetch-event-source': 'src/fetch-event-source.ts',
       auth: 'src/auth.ts',
+      vue: 'src/vue.ts',
+      react: 'src/react.ts',
       // Files of their own, so that a bundler drops the face that an app does not import.
       events: 'src/events.ts',
       'event-source': 'src/event-source.ts',
@@ -29,6 +31,8 @@ export default defineConfig([
       index: 'src/index.ts',
       'fetch-event-source': 'src/fetch-event-source.ts',
       auth: 'src/auth.ts',
+      vue: 'src/vue.ts',
+      react: 'src/react.ts',
       errors: 'src/errors.ts',
     },
     esbuildPlugins: [

@@ -3,13 +3,42 @@ import type { SseError } from './errors'
 import type { Attempt } from './request'
 import { expectNumber, expectType } from './validate'
 
-/** A token, and when it expires: a `Date` or milliseconds since 1970. */
+/**
+ * A token, and when it expires.
+ *
+ * @example
+ * ```ts
+ * import type { BearerToken } from 'tidings/auth'
+ *
+ * async function refresh(): Promise<BearerToken> {
+ *   const response = await fetch('/api/refresh', { method: 'POST' })
+ *   const { token, expiresIn } = await response.json()
+ *   return { token, expiresAt: Date.now() + expiresIn * 1000 }
+ * }
+ * ```
+ */
 export interface BearerToken {
+  /** What is sent after `Bearer`. */
   readonly token: string
+  /** When it expires: a `Date`, or milliseconds since 1970. Default: what `expiresAt` of the options says. */
   readonly expiresAt?: Date | number
 }
 
-/** How {@link bearer} comes by its tokens. */
+/**
+ * How {@link bearer} comes by its tokens.
+ *
+ * @example
+ * ```ts
+ * import { type BearerOptions, bearer } from 'tidings/auth'
+ *
+ * const options: BearerOptions = {
+ *   token: () => localStorage.getItem('token') ?? undefined,
+ *   refresh: freshToken,
+ *   leeway: 30_000, // Half a minute early, for clocks that differ.
+ * }
+ * const headers = bearer(options)
+ * ```
+ */
 export interface BearerOptions {
   /** The token to begin with, or a function that reads where the app keeps it. Default: none. */
   token?: string | (() => string | undefined)
@@ -38,10 +67,18 @@ interface Refresh {
  *
  * A refresh that fails ends the stream with code `auth` and the refresh's error as its cause.
  *
+ * @returns a function that rejects with what `refresh` rejects with, with an `Error` where it takes
+ * longer than `timeout`, and with a `TypeError` where it gives no token
+ * @throws {TypeError | RangeError} at once, for options that can never work
+ *
  * @example
  * ```ts
- * const headers = bearer({ token: login.token, refresh: () => api.refresh() })
+ * import { events } from 'tidings'
+ * import { bearer } from 'tidings/auth'
+ *
+ * const headers = bearer({ token, refresh: freshToken })
  * const prices = events('/api/prices', { headers })
+ * const news = events('/api/news', { headers }) // A token that expires is refreshed once for both.
  * ```
  */
 export function bearer(

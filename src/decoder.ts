@@ -1,7 +1,19 @@
 import { EventStreamParser, type ParserOptions, type ServerSentEvent } from './parser'
 import { expectNumber } from './validate'
 
-/** Options of {@link EventStreamDecoder}. */
+/**
+ * Options of {@link EventStreamDecoder}.
+ *
+ * @example
+ * ```ts
+ * import { EventStreamDecoder } from 'tidings'
+ *
+ * const decoder = new EventStreamDecoder({
+ *   maxEventSize: 65_536, // UTF-16 code units
+ *   onComment: (text) => show('comment:', text),
+ * })
+ * ```
+ */
 export interface EventStreamDecoderOptions extends ParserOptions {
   /** The last event ID that the first events carry over. Default: `''`. */
   lastEventId?: string
@@ -14,15 +26,20 @@ export interface EventStreamDecoderOptions extends ParserOptions {
  *
  * @example
  * ```ts
- * const response = await fetch('/api/feed')
- * for await (const event of response.body.pipeThrough(new EventStreamDecoder())) show(event.data)
+ * import { EventStreamDecoder } from 'tidings'
+ *
+ * const { body } = await fetch('/api/feed')
+ * if (body) for await (const event of body.pipeThrough(new EventStreamDecoder())) show(event.data)
  * ```
  */
 export class EventStreamDecoder {
+  /** The events. Read it only as fast as you like: what is not read is not pulled. */
   readonly readable: ReadableStream<ServerSentEvent>
+  /** Takes the bytes, or text. */
   readonly writable: WritableStream<Uint8Array | string>
 
   // Not a subclass of TransformStream: that would need the global when the module is imported.
+  /** @throws {RangeError} for a `maxEventSize` that is not a positive number */
   constructor({ lastEventId, ...options }: EventStreamDecoderOptions = {}) {
     expectNumber('maxEventSize', options.maxEventSize, Number.MIN_VALUE)
     const parser = new EventStreamParser(lastEventId, options)

@@ -12,6 +12,16 @@
  * - `refused`: `onOpen` threw
  * - `unrepeatable`: a retry would need a body that can be read only once
  * - `auth`: the `headers` function failed
+ *
+ * @example
+ * ```ts
+ * import type { SseErrorCode } from 'tidings'
+ *
+ * const advice: Partial<Record<SseErrorCode, string>> = {
+ *   network: 'Check your connection.',
+ *   auth: 'Please log in again.',
+ * }
+ * ```
  */
 export type SseErrorCode =
   | 'network'
@@ -27,11 +37,25 @@ export type SseErrorCode =
   | 'unrepeatable'
   | 'auth'
 
-/** What an {@link SseError} knows beside its code and message. */
+/**
+ * What an {@link SseError} knows beside its code and message.
+ *
+ * @example
+ * ```ts
+ * import { SseError } from 'tidings'
+ *
+ * // For a test of what an app does with an error.
+ * const refused = new SseError('status', 'Expected status 200, got 403', { status: 403 })
+ * ```
+ */
 export interface SseErrorDetails {
+  /** The response's status. Default: none came. */
   status?: number
+  /** The response. Default: none came. */
   response?: Response
+  /** The beginning of the response's text, 4 KiB at most. Default: it was not read. */
   body?: string
+  /** The error below this one. Default: none. */
   cause?: unknown
 }
 
@@ -46,10 +70,12 @@ export const RETRIED_STATUSES: readonly number[] = [408, 425, 429, 500, 502, 503
  *
  * @example
  * ```ts
+ * import { events, SseError } from 'tidings'
+ *
  * try {
  *   for await (const event of events('/api/feed')) show(event.data)
  * } catch (error) {
- *   if (error instanceof SseError && error.status === 403) askForAccess()
+ *   if (error instanceof SseError && error.status === 403) show('Ask for access.', error.body)
  *   else throw error
  * }
  * ```
@@ -68,6 +94,7 @@ export class SseError extends Error {
   /** The number of the attempt that failed; the first is 1, and 0 stands for none. */
   attempt = 0
 
+  /** For tests of yours; the library makes its own. */
   constructor(code: SseErrorCode, message: string, details: SseErrorDetails = {}) {
     super(message, 'cause' in details ? { cause: details.cause } : undefined)
     this.code = code
@@ -79,6 +106,7 @@ export class SseError extends Error {
       (code === 'status' && RETRIED_STATUSES.includes(details.status as number))
   }
 
+  /** `'SseError'`, whatever a bundler makes of the class's name. */
   override get name(): string {
     return 'SseError'
   }

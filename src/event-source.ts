@@ -13,7 +13,21 @@ import {
 } from './session'
 import { expectType } from './validate'
 
-/** What `new EventSource(url, init)` takes beside the standard's `withCredentials`. */
+/**
+ * What `new EventSource(url, init)` takes beside the standard's `withCredentials`.
+ *
+ * @example
+ * ```ts
+ * import { EventSource, type EventSourceInit } from 'tidings'
+ *
+ * const init: EventSourceInit = {
+ *   headers: async () => ({ Authorization: `Bearer ${await freshToken()}` }),
+ *   sendUrl: '/api/say',
+ *   retry: {}, // The policy of events(), in place of the standard's.
+ * }
+ * const source = new EventSource('/api/feed', init)
+ * ```
+ */
 export interface EventSourceInit
   extends Omit<StreamOptions<unknown>, 'credentials' | 'mode' | 'window'> {
   /** Sends cookies to another origin too. Default: `false`. */
@@ -22,10 +36,23 @@ export interface EventSourceInit
   sendUrl?: string | URL
 }
 
-/** The `error` event: what the native class keeps to itself. */
+/**
+ * The `error` event: what the native class keeps to itself.
+ *
+ * @example
+ * ```ts
+ * import { EventSource } from 'tidings'
+ *
+ * const source = new EventSource('/api/feed')
+ * source.addEventListener('error', ({ code, status, message }) => {
+ *   show(source.status === 'waiting' ? 'Trying again:' : 'The end:', code, status, message)
+ * })
+ * ```
+ */
 export interface SseErrorEvent extends Event {
   /** What went wrong; `undefined` where the stream ended without an error. */
   readonly error: SseError | Error | undefined
+  /** What was expected, and what came. */
   readonly message: string
   /** The status that was refused, as in the `eventsource` package; else the error's code. */
   readonly code: number | SseErrorCode | undefined
@@ -33,16 +60,42 @@ export interface SseErrorEvent extends Event {
   readonly status: number | undefined
 }
 
-/** The `open` event. */
+/**
+ * The `open` event.
+ *
+ * @example
+ * ```ts
+ * import { EventSource } from 'tidings'
+ *
+ * const source = new EventSource('/api/feed')
+ * source.addEventListener('open', ({ response }) => show(response.headers.get('x-served-by')))
+ * ```
+ */
 export interface OpenEvent extends Event {
+  /** The response; its body is being read. */
   readonly response: Response
 }
 
-/** The events that every source fires, beside those the server names. */
+/**
+ * The events that every source fires, beside those the server names.
+ *
+ * @example
+ * ```ts
+ * import { EventSource, type EventSourceEventMap } from 'tidings'
+ *
+ * const log = (event: EventSourceEventMap['open' | 'error']) => show(event.type)
+ * const source = new EventSource('/api/feed')
+ * source.addEventListener('open', log)
+ * source.addEventListener('error', log)
+ * ```
+ */
 export interface EventSourceEventMap {
+  /** A response has come, and is a stream. */
   open: OpenEvent
+  /** An event that the server gave no other type. */
   // biome-ignore lint/suspicious/noExplicitAny: as in the DOM's own types
   message: MessageEvent<any>
+  /** The connection is lost, or the stream is over: `status` of the source says which. */
   error: SseErrorEvent
 }
 
@@ -74,17 +127,25 @@ const dispose: typeof Symbol.dispose =
  *
  * @example
  * ```ts
+ * import { EventSource } from 'tidings'
+ *
  * const source = new EventSource('/api/prices', { headers: { Authorization: `Bearer ${token}` } })
  * source.addEventListener('price', (event) => show(event.data))
  * ```
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: overloads only, as in the DOM's own types
 export class EventSource extends EventTarget {
+  /** The `readyState` while connecting, or waiting to. */
   declare static readonly CONNECTING: 0
+  /** The `readyState` while events may come. */
   declare static readonly OPEN: 1
+  /** The `readyState` after the end. */
   declare static readonly CLOSED: 2
+  /** The `readyState` while connecting, or waiting to. */
   declare readonly CONNECTING: 0
+  /** The `readyState` while events may come. */
   declare readonly OPEN: 1
+  /** The `readyState` after the end. */
   declare readonly CLOSED: 2
 
   readonly #url: string
@@ -137,6 +198,7 @@ export class EventSource extends EventTarget {
     return this.#url
   }
 
+  /** Whether cookies go to another origin too. Default: `false`. */
   get withCredentials(): boolean {
     return this.#options.credentials === 'include'
   }
@@ -167,23 +229,29 @@ export class EventSource extends EventTarget {
     super.addEventListener.apply(this, arguments as never)
   }
 
+  /** Called with the `open` event. Default: `null`. */
   get onopen(): AnyHandler {
     return this.#handlers.get('open') ?? null
   }
+  /** Calls the function with the `open` event; anything but a function or an object is `null`. */
   set onopen(value: Handler<OpenEvent>) {
     this.#handle('open', value)
   }
 
+  /** Called with events of type `message`: those that the server gave no type. Default: `null`. */
   get onmessage(): AnyHandler {
     return this.#handlers.get('message') ?? null
   }
+  /** Calls the function with events of type `message`; anything but a function or an object is `null`. */
   set onmessage(value: Handler<MessageEvent>) {
     this.#handle('message', value)
   }
 
+  /** Called with the `error` event. Default: `null`. */
   get onerror(): AnyHandler {
     return this.#handlers.get('error') ?? null
   }
+  /** Calls the function with the `error` event; anything but a function or an object is `null`. */
   set onerror(value: Handler<SseErrorEvent>) {
     this.#handle('error', value)
   }
@@ -213,6 +281,7 @@ export class EventSource extends EventTarget {
     return send(this.#sendUrl, type, data, { credentials, redirect, ...init, headers, fetch })
   }
 
+  /** Closes the source: `using` ends it with its block. */
   [dispose](): void {
     this.close()
   }
@@ -294,31 +363,37 @@ export class EventSource extends EventTarget {
 
 // The typed overloads of EventTarget's methods.
 export interface EventSource {
+  /** Listens for `open`, `message` or `error`. */
   addEventListener<K extends keyof EventSourceEventMap>(
     type: K,
     listener: (this: EventSource, event: EventSourceEventMap[K]) => unknown,
     options?: boolean | AddEventListenerOptions,
   ): void
+  /** Listens for the events that the server gave this type. */
   addEventListener(
     type: string,
     listener: (this: EventSource, event: MessageEvent) => unknown,
     options?: boolean | AddEventListenerOptions,
   ): void
+  /** As the DOM's own. */
   addEventListener(
     type: string,
     listener: EventListenerOrEventListenerObject,
     options?: boolean | AddEventListenerOptions,
   ): void
+  /** Takes back what `addEventListener` was given. */
   removeEventListener<K extends keyof EventSourceEventMap>(
     type: K,
     listener: (this: EventSource, event: EventSourceEventMap[K]) => unknown,
     options?: boolean | EventListenerOptions,
   ): void
+  /** Takes back what `addEventListener` was given. */
   removeEventListener(
     type: string,
     listener: (this: EventSource, event: MessageEvent) => unknown,
     options?: boolean | EventListenerOptions,
   ): void
+  /** As the DOM's own. */
   removeEventListener(
     type: string,
     listener: EventListenerOrEventListenerObject,

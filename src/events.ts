@@ -12,7 +12,21 @@ import {
 } from './session'
 import { expectNumber } from './validate'
 
-/** Options of {@link events}; everything else of `RequestInit` passes through to `fetch`. */
+/**
+ * Options of {@link events}; everything else of `RequestInit` passes through to `fetch`.
+ *
+ * @example
+ * ```ts
+ * import { events, type EventsOptions } from 'tidings'
+ *
+ * const options: EventsOptions = {
+ *   headers: async () => ({ Authorization: `Bearer ${await freshToken()}` }),
+ *   idleTimeout: 45_000, // The server sends a comment every 15 s.
+ *   retry: { maxRetries: 10 },
+ * }
+ * for await (const event of events('/api/feed', options)) show(event.data)
+ * ```
+ */
 export interface EventsOptions<T = string> extends StreamOptions<T> {
   /**
    * After a resume, drops events whose `id` is among this many last delivered ones, for servers
@@ -22,7 +36,22 @@ export interface EventsOptions<T = string> extends StreamOptions<T> {
   dedupe?: number
 }
 
-/** Where a stream is in its life. */
+/**
+ * Where a stream is in its life: `'idle'` before the first `next()`, `'waiting'` between attempts.
+ *
+ * @example
+ * ```ts
+ * import type { EventStreamStatus } from 'tidings'
+ *
+ * const labels: Record<EventStreamStatus, string> = {
+ *   idle: 'Not started',
+ *   connecting: 'Connecting',
+ *   open: 'Live',
+ *   waiting: 'Connection lost, trying again',
+ *   closed: 'Closed',
+ * }
+ * ```
+ */
 export type EventStreamStatus = 'idle' | 'connecting' | 'open' | 'waiting' | 'closed'
 
 /** Milliseconds, until the server asks for another. */
@@ -34,6 +63,10 @@ const CLOSED = Symbol('closed')
 const asyncDispose: typeof Symbol.asyncDispose =
   Symbol.asyncDispose ?? (Symbol.for('Symbol.asyncDispose') as typeof Symbol.asyncDispose)
 
+// As RxJS has it: the symbol where a polyfill has made one.
+const observable: '@@observable' =
+  (Symbol as unknown as { observable?: '@@observable' }).observable ?? '@@observable'
+
 /**
  * Opens an event stream: lazily, so the first request is sent by the first `next()`.
  *
@@ -44,7 +77,9 @@ const asyncDispose: typeof Symbol.asyncDispose =
  *
  * @example
  * ```ts
- * for await (const event of events('/api/chat', { method: 'POST', json: { prompt } })) {
+ * import { events } from 'tidings'
+ *
+ * for await (const event of events('/api/chat', { method: 'POST', json: { question } })) {
  *   show(event.data)
  * }
  * ```
@@ -61,7 +96,18 @@ export function events(input: EventsInput, options: EventsOptions<unknown> = {})
   return new EventStream(input, options)
 }
 
-/** A stream of events: what {@link events} returns. */
+/**
+ * A stream of events: what {@link events} returns.
+ *
+ * @example
+ * ```ts
+ * import { type EventStream, events } from 'tidings'
+ *
+ * const feed: EventStream = events('/api/feed')
+ * setTimeout(() => feed.close(), 60_000)
+ * for await (const event of feed) show(feed.status, event.data)
+ * ```
+ */
 export class EventStream<E extends AnyEvent = ServerSentEvent>
   implements AsyncIterable<E>, AsyncDisposable
 {
@@ -139,6 +185,29 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
     }
   }
 
+  /**
+   * For RxJS's `from()` and its like: each `subscribe` iterates, and `unsubscribe` closes the socket
+   * at once. Of a mere async iterable, RxJS would read on.
+   */
+  [observable](): InteropObservable<E> {
+    return {
+      subscribe: (observer) => {
+        const iterator = this[Symbol.asyncIterator]()
+        const pull = (): Promise<unknown> =>
+          iterator.next().then(
+            ({ done, value }) => {
+              if (done) return observer.complete?.()
+              observer.next?.(value)
+              pull()
+            },
+            (error) => observer.error?.(error),
+          )
+        pull()
+        return { unsubscribe: () => void iterator.return?.() }
+      },
+    }
+  }
+
   /** Closes the stream: `await using` ends it with its block. */
   async [asyncDispose](): Promise<void> {
     this.close()
@@ -189,6 +258,15 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
 }
 
 type AnyEvent = ServerSentEvent<string, unknown>
+
+/** What an {@link EventStream} is to RxJS. */
+interface InteropObservable<E> {
+  subscribe(observer: {
+    next?: (event: E) => void
+    error?: (error: unknown) => void
+    complete?: () => void
+  }): { unsubscribe(): void }
+}
 
 /** Hands out a batch one by one. By hand, because a generator costs several times as much an event. */
 class EventIterator<E extends AnyEvent> implements AsyncIterator<E, undefined> {

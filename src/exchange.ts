@@ -1,6 +1,6 @@
 import { abortable } from './abort'
 import { SseError, type SseErrorCode } from './errors'
-import type { OutgoingRequest, RequestOptions } from './request'
+import type { HeadersGiven, OutgoingRequest, RequestOptions } from './request'
 
 const EXCERPT_BYTES = 4096
 const EXCERPT_TIME = 1000
@@ -104,7 +104,7 @@ async function call(
  * A plain object, because what wraps a fetch spreads `init.headers`, and Headers would spread to
  * nothing; in the spelling that other libraries have taught, so that what is spread over it wins.
  */
-function spreadable(headers: HeadersInit | undefined): Record<string, string> {
+function spreadable(headers: HeadersGiven | undefined): Record<string, string> {
   const spelling: Record<string, string> = { accept: 'Accept', 'last-event-id': 'Last-Event-ID' }
   const entries = [...new Headers(headers)]
   return Object.fromEntries(entries.map(([name, value]) => [spelling[name] ?? name, value]))

@@ -6,10 +6,33 @@ import { Place } from './place'
 import { planRequest, type RequestOptions, type RequestPlan } from './request'
 import { SessionControl, session } from './session'
 
-/** The content type that a stream must have unless `onopen` says otherwise. */
+/**
+ * The content type that a stream must have unless `onopen` says otherwise.
+ *
+ * @example
+ * ```ts
+ * import { EventStreamContentType, fetchEventSource } from 'tidings/fetch-event-source'
+ *
+ * await fetchEventSource('/api/feed', {
+ *   async onopen(response) {
+ *     if (response.headers.get('content-type') !== EventStreamContentType) throw new Error('No stream')
+ *   },
+ * })
+ * ```
+ */
 export const EventStreamContentType = 'text/event-stream'
 
-/** One block of the stream. */
+/**
+ * One block of the stream.
+ *
+ * @example
+ * ```ts
+ * import { type EventSourceMessage, fetchEventSource } from 'tidings/fetch-event-source'
+ *
+ * const onmessage = ({ event, data }: EventSourceMessage) => show(event || 'message', data)
+ * await fetchEventSource('/api/feed', { onmessage })
+ * ```
+ */
 export interface EventSourceMessage {
   /** The block's own `id`; `''` where it has none. */
   id: string
@@ -21,7 +44,22 @@ export interface EventSourceMessage {
   retry?: number
 }
 
-/** What the original takes, to the letter; everything else passes through to `fetch`. */
+/**
+ * What the original takes, to the letter; everything else passes through to `fetch`.
+ *
+ * @example
+ * ```ts
+ * import { type FetchEventSourceInit, fetchEventSource } from 'tidings/fetch-event-source'
+ *
+ * const init: FetchEventSourceInit = {
+ *   headers: { Authorization: `Bearer ${token}` },
+ *   onmessage: (event) => show(event.data),
+ *   // Milliseconds; a throw gives up.
+ *   onerror: () => 5000,
+ * }
+ * await fetchEventSource('/api/feed', init)
+ * ```
+ */
 export interface FetchEventSourceInit extends RequestInit {
   /** Default: `accept: text/event-stream`. */
   headers?: Record<string, string>
@@ -43,7 +81,22 @@ export interface FetchEventSourceInit extends RequestInit {
   fetch?: typeof globalThis.fetch
 }
 
-/** What `fetchEventSource` takes: more than the original does. */
+/**
+ * What `fetchEventSource` takes: more than the original does.
+ *
+ * @example
+ * ```ts
+ * import { type FetchEventSourceOptions, fetchEventSource } from 'tidings/fetch-event-source'
+ *
+ * const options: FetchEventSourceOptions = {
+ *   // Asked before every attempt.
+ *   headers: async () => ({ Authorization: `Bearer ${await freshToken()}` }),
+ *   maxEventSize: 65_536, // UTF-16 code units
+ *   onmessage: (event) => show(event.data),
+ * }
+ * await fetchEventSource('/api/feed', options)
+ * ```
+ */
 export interface FetchEventSourceOptions
   extends Omit<FetchEventSourceInit, 'headers' | 'onerror' | 'fetch'>,
     Pick<ParserOptions, 'maxEventSize'>,
@@ -67,14 +120,18 @@ interface Signatures {
 /**
  * A drop-in for the function of `@microsoft/fetch-event-source` 2.0.1.
  *
- * @returns a promise that resolves when the server ends the stream or the signal is aborted, and
- * rejects with what `onerror` throws, and with nothing else
+ * Its promise resolves when the server ends the stream or the signal is aborted, and rejects with what
+ * `onerror` throws, and with nothing else.
+ *
+ * @function
  *
  * @example
  * ```ts
+ * import { fetchEventSource } from 'tidings/fetch-event-source'
+ *
  * await fetchEventSource('/api/chat', {
  *   method: 'POST',
- *   body: JSON.stringify({ prompt }),
+ *   body: JSON.stringify({ question }),
  *   onmessage: (event) => show(event.data),
  * })
  * ```

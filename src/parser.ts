@@ -1,6 +1,16 @@
 import { SseError } from './errors'
 
-/** One event of an event stream: a subset of `MessageEvent`. */
+/**
+ * One event of an event stream: a subset of `MessageEvent`, so a handler takes either.
+ *
+ * @example
+ * ```ts
+ * import { events, type ServerSentEvent } from 'tidings'
+ *
+ * const log = ({ type, data, lastEventId }: ServerSentEvent) => show(type, data, lastEventId)
+ * for await (const event of events('/api/feed')) log(event)
+ * ```
+ */
 export interface ServerSentEvent<Type extends string = string, Data = string> {
   /** The `event` field; `'message'` when it is absent or empty. */
   readonly type: Type

@@ -2,7 +2,17 @@ import { SseError } from './errors'
 import { resumeHeader } from './place'
 import { expectType } from './validate'
 
-/** One attempt at the stream: what the option functions are called with. */
+/**
+ * One attempt at the stream: what the option functions are called with.
+ *
+ * @example
+ * ```ts
+ * import { type Attempt, events } from 'tidings'
+ *
+ * const headers = ({ number }: Attempt) => ({ 'X-Attempt': String(number) })
+ * const feed = events('/api/feed', { headers })
+ * ```
+ */
 export interface Attempt {
   /** 1 for the first attempt of a session. */
   readonly number: number
@@ -14,12 +24,25 @@ export interface Attempt {
   readonly signal: AbortSignal
 }
 
-/** Where the stream is: a URL, a `Request` (cloned for each attempt), or a function that makes one. */
+/**
+ * Where the stream is: a URL, a `Request` (cloned for each attempt), or a function that makes one.
+ *
+ * @example
+ * ```ts
+ * import { events } from 'tidings'
+ *
+ * // A new ticket for every attempt.
+ * const feed = events(async () => `/api/feed?ticket=${await freshToken()}`)
+ * ```
+ */
 export type EventsInput =
   | string
   | URL
   | Request
   | ((attempt: Attempt) => string | URL | Request | Promise<string | URL | Request>)
+
+// By way of what `fetch` takes: Node's own types have no such global names.
+export type HeadersGiven = NonNullable<RequestInit['headers']>
 
 type Made<T> = T | ((attempt: Attempt) => T | Promise<T>)
 
@@ -29,9 +52,9 @@ export interface RequestOptions extends Omit<RequestInit, 'headers' | 'body' | '
    * Headers, or a function that makes them before **every** attempt: the place for a fresh token.
    * A function that fails ends the stream with code `auth`.
    */
-  headers?: Made<HeadersInit>
+  headers?: Made<HeadersGiven>
   /** As in `fetch`, or a function of the attempt. A stream can be sent once only. */
-  body?: Made<BodyInit | null | undefined>
+  body?: Made<RequestInit['body']>
   /** Serialised as the body, with `content-type: application/json`. Not together with `body`. */
   json?: unknown
   /**
@@ -226,7 +249,7 @@ function locate(input: string | URL | Request, fetch: RequestOptions['fetch']): 
 }
 
 /** Unlike `new Headers(init)`, names the bad header and keeps its value, a token perhaps, quiet. */
-function toHeaders(init: HeadersInit | undefined): Headers {
+function toHeaders(init: HeadersGiven | undefined): Headers {
   expectType('headers', init ?? undefined, 'function or object')
   const headers = new Headers()
   const entries = init && Symbol.iterator in init ? init : Object.entries(init ?? {})
@@ -243,9 +266,9 @@ function toHeaders(init: HeadersInit | undefined): Headers {
 }
 
 async function callHeaders(
-  headers: (attempt: Attempt) => HeadersInit | Promise<HeadersInit>,
+  headers: (attempt: Attempt) => HeadersGiven | Promise<HeadersGiven>,
   attempt: Attempt,
-): Promise<HeadersInit> {
+): Promise<HeadersGiven> {
   try {
     return await headers(attempt)
   } catch (cause) {

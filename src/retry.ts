@@ -2,7 +2,18 @@ import { RETRIED_STATUSES, type SseError } from './errors'
 import { type Place, resumeHeader } from './place'
 import { expectNumber, expectType } from './validate'
 
-/** How the built-in policy waits and gives up. */
+/**
+ * How the built-in policy waits and gives up.
+ *
+ * @example
+ * ```ts
+ * import { events } from 'tidings'
+ *
+ * // 500 ms, 1 s, 2 s, 4 s, then 5 s, each and up to a half more; the eleventh failure is thrown.
+ * const retry = { delay: 500, maxDelay: 5000, jitter: 0.5, maxRetries: 10 }
+ * for await (const event of events('/api/feed', { retry })) show(event.data)
+ * ```
+ */
 export interface RetryOptions {
   /**
    * Milliseconds before the first retry, which the next ones grow from. Default: the stream's
@@ -23,7 +34,16 @@ export interface RetryOptions {
   statuses?: readonly number[]
 }
 
-/** What a {@link RetryPolicy} decides on. */
+/**
+ * What a {@link RetryPolicy} decides on.
+ *
+ * @example
+ * ```ts
+ * import type { RetryContext } from 'tidings'
+ *
+ * const reason = ({ error, failures }: RetryContext) => `${error?.code ?? 'the end'}, ${failures} in a row`
+ * ```
+ */
 export interface RetryContext {
   /** What ended the attempt; `undefined` after a clean end of the body. */
   readonly error: SseError | undefined
@@ -39,7 +59,19 @@ export interface RetryContext {
   readonly response: Response | undefined
 }
 
-/** Returns the milliseconds to wait before the next attempt, or `false` to give up. */
+/**
+ * Returns the milliseconds to wait before the next attempt, or `false` to give up. What it throws ends
+ * the stream; an answer that is neither is a `TypeError`.
+ *
+ * @example
+ * ```ts
+ * import { events, type RetryPolicy } from 'tidings'
+ *
+ * // The built-in waits, but a server that is gone for good is not asked again.
+ * const retry: RetryPolicy = ({ error, delay }) => (error?.status === 410 ? false : delay)
+ * const feed = events('/api/feed', { retry })
+ * ```
+ */
 export type RetryPolicy = (context: RetryContext) => number | false | Promise<number | false>
 
 /** The statuses by which a server says that it has not acted on the request. */

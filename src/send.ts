@@ -3,7 +3,18 @@ import { SseError } from './errors'
 import { exchange, refusal } from './exchange'
 import { planRequest, type RequestOptions } from './request'
 
-/** What `send` passes on to `fetch`. */
+/**
+ * What `send` passes on to `fetch`.
+ *
+ * @example
+ * ```ts
+ * import { EventSource, type SendInit } from 'tidings'
+ *
+ * const atOnce: SendInit = { signal: AbortSignal.timeout(5000) }
+ * const source = new EventSource('/api/chat')
+ * await source.send('typing', { by: 'Ada' }, atOnce)
+ * ```
+ */
 export type SendInit = Omit<RequestInit, 'method' | 'headers' | 'body'>
 
 /**

@@ -17,7 +17,18 @@ import { decide, expectRetry, type RetryOptions, type RetryPolicy, retryDelay } 
 import { expectSchema } from './schema'
 import { expectNumber, expectOneOf, expectType } from './validate'
 
-/** Why the connection is made anew, and when. */
+/**
+ * Why the connection is made anew, and when.
+ *
+ * @example
+ * ```ts
+ * import { events, type Reconnect } from 'tidings'
+ *
+ * const onReconnect = ({ error, delay }: Reconnect) =>
+ *   show(`${error?.message ?? 'The stream ended'}. Again in ${Math.ceil(delay / 1000)} s.`)
+ * const feed = events('/api/feed', { onReconnect })
+ * ```
+ */
 export interface Reconnect {
   /** What ended the attempt; `undefined` after a clean end of the body. */
   readonly error: SseError | undefined

@@ -1,0 +1,124 @@
+import type { useEventSource as useVueUse } from '@vueuse/core'
+import * as v from 'valibot'
+import { assertType, expectTypeOf, test } from 'vitest'
+import { type ComputedRef, computed, reactive, ref, type ShallowRef, shallowRef } from 'vue'
+import { z } from 'zod'
+import type { EventSource, EventStreamStatus, SseError } from '../src/index'
+import type { ServerSentEvent } from '../src/parser'
+import type { Attempt } from '../src/request'
+import { useEventSource, useEvents } from '../src/vue'
+
+type Prices =
+  | ServerSentEvent<'price', { price: number }>
+  | ServerSentEvent<'chat', { text: string }>
+
+const schema = { price: z.object({ price: z.number() }), chat: v.object({ text: v.string() }) }
+
+test('without options data is text', () => {
+  const stream = useEvents('/feed')
+  expectTypeOf(stream.events).toEqualTypeOf<ComputedRef<ServerSentEvent[]>>()
+  expectTypeOf(stream.event).toEqualTypeOf<ComputedRef<ServerSentEvent | undefined>>()
+  expectTypeOf(stream.data).toEqualTypeOf<ComputedRef<string | undefined>>()
+  expectTypeOf(stream.status).toEqualTypeOf<ComputedRef<EventStreamStatus>>()
+  expectTypeOf(stream.error).toEqualTypeOf<ComputedRef<SseError | Error | undefined>>()
+  expectTypeOf(stream.lastEventId).toEqualTypeOf<ComputedRef<string>>()
+  expectTypeOf(stream.open).toEqualTypeOf<() => void>()
+  expectTypeOf(stream.close).toEqualTypeOf<() => void>()
+  expectTypeOf(stream.reconnect).toEqualTypeOf<() => void>()
+})
+
+test('a map of schemas makes a union to narrow by type, given as a value or by a getter', () => {
+  const { event, events } = useEvents('/feed', { schema, limit: 5, immediate: false })
+  expectTypeOf(events.value).toEqualTypeOf<Prices[]>()
+  if (event.value?.type === 'price') {
+    expectTypeOf(event.value.data).toEqualTypeOf<{ price: number }>()
+  }
+  expectTypeOf(useEvents('/feed', () => ({ schema })).events.value).toEqualTypeOf<Prices[]>()
+  expectTypeOf(useEvents('/feed', ref({ schema })).events.value).toEqualTypeOf<Prices[]>()
+})
+
+test('decode types the data', () => {
+  const { data } = useEvents('/feed', { decode: Number })
+  expectTypeOf(data.value).toEqualTypeOf<number | undefined>()
+  expectTypeOf(useEvents('/feed', () => ({ decode: Number })).data.value).toEqualTypeOf<
+    number | undefined
+  >()
+})
+
+test('a reducer knows its state and the events', () => {
+  const plain = useEvents('/feed', {
+    initial: '',
+    reduce(text, event) {
+      expectTypeOf(text).toEqualTypeOf<string>()
+      expectTypeOf(event).toEqualTypeOf<ServerSentEvent>()
+      return text + event.data
+    },
+  })
+  expectTypeOf(plain.events.value).toEqualTypeOf<string>()
+  const typed = useEvents('/feed', {
+    schema,
+    initial: 0,
+    reduce(sum, event) {
+      expectTypeOf(event).toEqualTypeOf<Prices>()
+      return event.type === 'price' ? sum + event.data.price : sum
+    },
+  })
+  expectTypeOf(typed.events.value).toEqualTypeOf<number>()
+  // @ts-expect-error: a reducer needs its first state
+  useEvents('/feed', { reduce: (text: string, { data }: ServerSentEvent) => text + data })
+})
+
+test('the input is a value, a ref, or a getter; a function of the attempt comes from one', () => {
+  const room = ref('a')
+  useEvents(room)
+  useEvents(shallowRef<string | null>(null))
+  useEvents(computed(() => new URL(`http://localhost/${room.value}`)))
+  useEvents(() => room.value && `/feed/${room.value}`)
+  useEvents(() => (room.value === 'a' ? '/feed' : undefined))
+  useEvents(
+    () =>
+      ({ lastEventId }) =>
+        `/feed?from=${lastEventId}`,
+  )
+  useEvents(null)
+  // @ts-expect-error: a getter gets no attempt
+  useEvents((attempt: Attempt) => `/feed?from=${attempt.lastEventId}`)
+  // @ts-expect-error: a number is no URL
+  useEvents(1)
+})
+
+test('options may be reactive', () => {
+  useEvents('/feed', reactive({ json: { prompt: 'hi' }, limit: 5 }))
+  useEvents(
+    '/feed',
+    computed(() => ({ method: 'POST', headers: { a: '1' } })),
+  )
+  // @ts-expect-error: not an option
+  useEvents('/feed', { limits: 5 })
+})
+
+test('useEventSource goes wherever VueUse’s does', () => {
+  assertType<typeof useVueUse>(useEventSource)
+  const drop: typeof useVueUse = useEventSource
+  const { event, status } = drop('/feed', ['price', 'chat'] as ['price', 'chat'], {
+    autoReconnect: { retries: 3, delay: 100, onFailed() {} },
+    immediate: false,
+    autoConnect: false,
+    withCredentials: true,
+  })
+  expectTypeOf(event.value).toEqualTypeOf<'price' | 'chat' | null>()
+  expectTypeOf(status.value).toEqualTypeOf<'CONNECTING' | 'OPEN' | 'CLOSED'>()
+})
+
+test('useEventSource types its data by the serializer', () => {
+  const source = useEventSource(() => '/feed', ['price'], {
+    headers: { a: '1' },
+    serializer: { read: (text) => Number(text) },
+  })
+  expectTypeOf(source.data).toEqualTypeOf<ShallowRef<number | null>>()
+  expectTypeOf(source.eventSource).toEqualTypeOf<ShallowRef<EventSource | null>>()
+  expectTypeOf(source.lastEventId).toEqualTypeOf<ShallowRef<string | null>>()
+  expectTypeOf(source.error).toEqualTypeOf<ShallowRef<Event | null>>()
+  // biome-ignore lint/suspicious/noExplicitAny: VueUse's own default
+  expectTypeOf(useEventSource('/feed').data).toEqualTypeOf<ShallowRef<any>>()
+})
