@@ -1,0 +1,101 @@
+// npm run bench -- [suite] [--quick] [--no-newest]: prints the figures and puts them into
+// docs/benchmarks.md. `npm run bench -- parse llm cjk` runs those fixtures and writes nothing;
+// `--quick` writes nothing either, and fails where an output is wrong or a figure is far off.
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { runnerImport } from 'vite'
+
+// A suite that every Node runs has a section for each; the other ones have one.
+const SUITES = {
+  parse: { module: 'parse/suite.ts', title: 'Parse', eachNode: true },
+  stream: { module: 'stream/suite.ts', title: 'End to end', eachNode: true },
+  connections: { module: 'connections/suite.ts', title: 'Connections', eachNode: true },
+  chromium: { module: 'chromium/suite.ts', title: 'Chromium', eachNode: false },
+  size: { module: 'size.ts', title: 'Size', eachNode: false },
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  allowNegative: true,
+  options: {
+    quick: { type: 'boolean', default: false },
+    newest: { type: 'boolean', default: true },
+  },
+})
+const named = positionals.filter((word) => Object.hasOwn(SUITES, word))
+const fixtures = positionals.filter((word) => !named.includes(word))
+if (fixtures.length > 0 && named.join() !== 'parse') {
+  throw new RangeError(
+    `Expected ${Object.keys(SUITES).join(', ')} or parse with fixtures, got ${positionals.join(' ')}`,
+  )
+}
+const suites = Object.entries(SUITES).filter(([name]) => named.length === 0 || named.includes(name))
+const nodes = [process.execPath]
+if (values.newest && !values.quick && suites.some(([, { eachNode }]) => eachNode)) {
+  const node = newestNode()
+  if (node === undefined) console.error('No newer Node to be had: this one only.\n')
+  else if (major(node) !== major(process.execPath)) nodes.push(node)
+}
+
+/** @type {typeof import('./report.ts')} */
+const { markdown, merge, regressions } = await load('report.ts')
+const sections = []
+for (const [name, { module, title, eachNode }] of suites) {
+  const { suite } = await load(module)
+  for (const node of eachNode ? nodes : nodes.slice(0, 1)) {
+    const section = {
+      title: eachNode ? `${title}, Node ${major(node)}` : title,
+      ranOn: `${ranOn(node)}, \`npm run bench -- ${name}\`.`,
+      figures: await suite({ quick: values.quick, node, only: fixtures }),
+    }
+    sections.push(section)
+    console.log(`${markdown(section)}\n`)
+  }
+}
+
+if (values.quick) {
+  const found = regressions(sections.flatMap(({ figures }) => figures))
+  for (const regression of found) console.error(`Failed: ${regression}`)
+  process.exitCode = found.length > 0 ? 1 : 0
+} else if (fixtures.length === 0) {
+  const page = new URL('../../docs/benchmarks.md', import.meta.url)
+  writeFileSync(page, merge(readFileSync(page, 'utf8'), sections))
+}
+
+async function load(module) {
+  const path = fileURLToPath(new URL(module, import.meta.url))
+  return (await runnerImport(path, { configFile: false })).module
+}
+
+/** Its path; the newest one is got from npm, into a folder that git ignores. */
+function newestNode() {
+  const folder = fileURLToPath(new URL('../../node_modules/.cache/tidings-bench', import.meta.url))
+  const platform = process.platform === 'win32' ? 'win' : process.platform
+  const wanted = `node-newest@npm:node-${platform}-${process.arch}@latest`
+  try {
+    const args = ['install', '--no-save', '--silent', '--prefix', folder, wanted]
+    execFileSync('npm', args, { shell: process.platform === 'win32' })
+  } catch {
+    // Without a network, the one of last time will do.
+  }
+  const binary = process.platform === 'win32' ? 'node.exe' : 'node'
+  const path = `${folder}/node_modules/node-newest/bin/${binary}`
+  return existsSync(path) ? path : undefined
+}
+
+function version(node) {
+  return execFileSync(node, ['-p', 'process.versions.node'], { encoding: 'utf8' }).trim()
+}
+
+function major(node) {
+  return Number.parseInt(version(node), 10)
+}
+
+function ranOn(node) {
+  const [cpu] = cpus()
+  const machine = `${cpu?.model.trim()}, ${cpus().length} cores, ${process.platform} ${process.arch}`
+  return `${new Date().toISOString().slice(0, 10)}, Node ${version(node)}, ${machine}`
+}
