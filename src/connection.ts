@@ -122,8 +122,10 @@ export async function connect<E = ServerSentEvent>(
       while (reader && !failure) {
         if (++reads % READS_PER_TURN === 0) await turn()
         let result: ReadableStreamReadResult<Uint8Array>
-        waitingSince = performance.now()
-        silentSince = Date.now()
+        if (idleTimeout) {
+          waitingSince = performance.now()
+          silentSince = Date.now()
+        }
         try {
           result = await reader.read()
         } catch (cause) {

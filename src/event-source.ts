@@ -1,5 +1,7 @@
 import { SseError, type SseErrorCode } from './errors'
 import type { EventStreamStatus } from './events'
+import { messageEvent } from './message-event'
+import type { ServerSentEvent } from './parser'
 import { Place } from './place'
 import { baseUrl } from './request'
 import type { RetryOptions } from './retry'
@@ -301,17 +303,7 @@ export class EventSource extends EventTarget {
       for await (const step of session(this.#plan, this.#place, control)) {
         if (signal.aborted) continue
         if (step.type === 'events') {
-          for (const event of step.events) {
-            if (signal.aborted) break
-            this.#place.deliver(event)
-            const { type, data, lastEventId } = event
-            // 1.8 times as fast for events nobody listens for (Node 20).
-            if (!this.#heard.has(type)) continue
-            this.dispatchEvent(new MessageEvent(type, { data, lastEventId, origin }))
-            // The standard gives each event a task, so that what a listener's promise leads to comes
-            // before the next. A task costs 1 microsecond on Node 20, a microtask a tenth.
-            await undefined
-          }
+          await this.#fire(step.events, origin, control)
           continue
         }
         this.#status = step.type
@@ -327,6 +319,36 @@ export class EventSource extends EventTarget {
     }
     if (signal.reason === CLOSED || this.#plan.signal?.aborted) return
     this.dispatchEvent(errorEvent(ended as Error | undefined))
+  }
+
+  /**
+   * The standard gives each event a task, so that what a listener's promise leads to comes before
+   * the next. A task costs 1 microsecond on Node 20, a microtask by `then` a twentieth, by `await`
+   * a tenth.
+   */
+  #fire(
+    events: ServerSentEvent<string, unknown>[],
+    origin: string,
+    control: SessionControl,
+  ): Promise<void> {
+    return new Promise((resolve) => {
+      let count = 0
+      const ready = Promise.resolve()
+      const next = (): unknown => {
+        for (;;) {
+          const event = events[count++]
+          // Closed, or even opened again.
+          const stopped = this.#status === 'closed' || this.#control !== control
+          if (!event || stopped) return resolve()
+          this.#place.deliver(event)
+          // 1.8 times as fast for events nobody listens for (Node 20).
+          if (!this.#heard.has(event.type)) continue
+          this.dispatchEvent(messageEvent(event, origin))
+          return ready.then(next)
+        }
+      }
+      next()
+    })
   }
 
   /** @see https://html.spec.whatwg.org/multipage/webappapis.html#event-handler-attributes */

@@ -106,7 +106,12 @@ export type Reduction<E extends AnyEvent, S> =
       /** The state before the first event. */
       initial: S
     }
-  | { reduce?: undefined; initial?: undefined }
+  | {
+      /** Without it the events are a list. */
+      reduce?: undefined
+      /** Goes with `reduce`. */
+      initial?: undefined
+    }
 
 /**
  * Options of `useEvents` beside those of `events()`.

@@ -202,7 +202,10 @@ export interface UseEventSourceOptions<Data = unknown> extends EventSourceInit {
         onFailed?: () => void
       }
   /** Makes `data` of the text of an event. Default: the text. */
-  serializer?: { read: (text?: string) => Data }
+  serializer?: {
+    /** Called with the text of each event. */
+    read: (text?: string) => Data
+  }
 }
 
 /**

@@ -473,27 +473,44 @@ describe('an event', () => {
 
   test('is made only where something listens, or once did', async () => {
     const made: string[] = []
-    vi.stubGlobal(
-      'MessageEvent',
-      class extends (MessageEvent as new (type: string, init: MessageEventInit) => MessageEvent) {
-        constructor(type: string, init: MessageEventInit) {
-          super(type, init)
-          made.push(`${type}:${init.data}`)
-        }
-      },
-    )
     const text = ['a', 'b', 'a', 'message', 'end'].map(
       (type, i) => `event: ${type}\nid: ${i}\ndata\n\n`,
     )
     const source = open('http://localhost/', answering(stream(text)))
+    source.dispatchEvent = (event) => {
+      if (event instanceof MessageEvent) made.push(`${event.type}:${event.lastEventId}`)
+      return EventTarget.prototype.dispatchEvent.call(source, event)
+    }
     const never = () => {}
     source.addEventListener('b', never)
     source.removeEventListener('b', never)
     source.onmessage = never
     await message(source, 'end')
-    expect(made).toEqual(['b:', 'message:', 'end:'])
+    expect(made).toEqual(['b:1', 'message:3', 'end:4'])
     // The place in the stream moves with those nobody hears too.
     expect(source.lastEventId).toBe('4')
+  })
+
+  test('is a MessageEvent to every script', async () => {
+    const source = open('http://localhost/', answering(stream(['id: 7\ndata: a\n\n'])))
+    const event = await message(source, 'message')
+    const init = { data: 'a', lastEventId: '7', origin: event.origin }
+    const native = new MessageEvent('message', init)
+    const members = (of: object) => {
+      const found: Record<string, unknown> = {}
+      for (const name in of) found[name] = Reflect.get(of, name)
+      return { ...found, timeStamp: 0, target: 0, srcElement: 0 }
+    }
+    expect(members(event)).toEqual(members(native))
+    expect(event).toBeInstanceOf(MessageEvent)
+    expect(event.constructor).toBe(MessageEvent)
+    expect(String(event)).toBe(String(native))
+    expect(Object.isFrozen(event.ports)).toBe(true)
+    const elsewhere = new EventTarget()
+    const again: unknown[] = []
+    elsewhere.addEventListener('message', (same) => again.push(same, same.target))
+    elsewhere.dispatchEvent(event)
+    expect(again).toEqual([event, elsewhere])
   })
 
   test('comes after what the promise of the one before led to, as it does task by task', async () => {

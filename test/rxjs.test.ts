@@ -136,7 +136,7 @@ describe('from(events(…))', () => {
   test('without the method RxJS reads on: the row above is able to fail', async () => {
     const feed = await serveFeed()
     const stream = events(feed.url)
-    Object.assign(stream, { [Symbol.observable ?? '@@observable']: undefined })
+    Object.assign(stream, { '@@observable': undefined })
     const story: string[] = []
     const subscription = from(stream).subscribe(observer(story))
     await feed.openToBe(1)
@@ -153,9 +153,7 @@ describe('from(events(…))', () => {
 describe('subscribe() by itself', () => {
   const subscribe = (feed: Feed, observer: Partial<Observer<ServerSentEvent>>) => {
     const stream = events(feed.url, { until: 'end' })
-    return stream[(Symbol.observable as never as '@@observable') ?? '@@observable']().subscribe(
-      observer,
-    )
+    return stream['@@observable']().subscribe(observer)
   }
 
   test('takes an observer with nothing to tell', async () => {
