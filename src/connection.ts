@@ -40,6 +40,8 @@ export interface Connection<E> {
 
 /** The reads after which other tasks get a turn: bytes that are all there arrive in microtasks. */
 const READS_PER_TURN = 64
+/** Milliseconds that other tasks may be kept waiting. */
+const TURN = 20
 
 /** Milliseconds between looks at the silence, at most: how soon a wake is noticed. */
 const LOOK = 10_000
@@ -91,6 +93,7 @@ export async function connect<E = ServerSentEvent>(
   let silence: ReturnType<typeof setTimeout> | undefined
   let failure: unknown
   let reads = 0
+  let turned = 0
 
   if (idleTimeout) {
     // One timer that looks at a clock, not one per chunk.
@@ -120,7 +123,10 @@ export async function connect<E = ServerSentEvent>(
     },
     async read() {
       while (reader && !failure) {
-        if (++reads % READS_PER_TURN === 0) await turn()
+        if (++reads % READS_PER_TURN === 0 && Date.now() - turned > TURN) {
+          await turn()
+          turned = Date.now()
+        }
         let result: ReadableStreamReadResult<Uint8Array>
         if (idleTimeout) {
           waitingSince = performance.now()

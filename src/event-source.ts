@@ -297,20 +297,18 @@ export class EventSource extends EventTarget {
     signal.addEventListener('abort', () => {
       this.#status = 'closed'
     })
-    let origin = ''
     let ended: unknown
     try {
       for await (const step of session(this.#plan, this.#place, control)) {
         if (signal.aborted) continue
-        if (step.type === 'events') {
-          await this.#fire(step.events, origin, control)
-          continue
-        }
         this.#status = step.type
         if (step.type === 'open') {
-          const { response } = step
-          origin = new URL(response.url ?? '', this.#url).origin
+          const { response, read } = step
+          const { origin } = new URL(response.url ?? '', this.#url)
           this.dispatchEvent(Object.assign(new Event('open'), { response }))
+          for (let events = await read(); events; events = await read()) {
+            await this.#fire(events, origin, control)
+          }
         }
         if (step.type === 'waiting') this.dispatchEvent(errorEvent(step.error))
       }

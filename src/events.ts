@@ -167,7 +167,7 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
    */
   [Symbol.asyncIterator](): AsyncIterator<E, undefined> {
     const control = this.#newControl()
-    return new EventIterator(this.#batches(control), control, this.#place)
+    return new EventIterator(this.#reader(control), control, this.#place)
   }
 
   /**
@@ -179,8 +179,22 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
     return {
       [Symbol.asyncIterator]: () => {
         const control = this.#newControl()
-        const batches = this.#batches(control, true)
-        return { next: () => batches.next(), return: () => stop(control) }
+        const read = this.#reader(control)
+        const next = async (): Promise<IteratorResult<E[], undefined>> => {
+          const value = await read()
+          if (!value || control.stop.signal.aborted) return END
+          for (const event of value) this.#place.deliver(event)
+          return { done: false, value }
+        }
+        let last: Promise<unknown> = Promise.resolve()
+        return {
+          next() {
+            const reading = last.then(next, next)
+            last = reading
+            return reading
+          },
+          return: () => stop(control),
+        }
       },
     }
   }
@@ -227,32 +241,43 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
     }
   }
 
-  /** Folds a session, which starts with the first `next()`, into this object's state. */
-  async *#batches(control: SessionControl, whole?: boolean): AsyncGenerator<E[], undefined, void> {
+  /** Reads batches from a session, which starts with the first, and folds it into this object's state. */
+  #reader(control: SessionControl): () => Promise<E[] | undefined> {
     const { signal } = control.stop
-    if (signal.aborted) return
-    this.#expectFree()
-    this.#control = control
-    this.#running = true
-    signal.addEventListener('abort', () => {
-      this.#running = false
-      this.#response = undefined
-      this.#status = 'closed'
-    })
-    try {
-      for await (const step of session(this.#plan, this.#place, control)) {
-        if (signal.aborted) continue
-        if (step.type === 'events') {
-          if (whole) for (const event of step.events) this.#place.deliver(event)
-          yield step.events as unknown[] as E[]
-          continue
-        }
-        this.#status = step.type
-        this.#response = step.type === 'open' ? step.response : undefined
+    const steps = session(this.#plan, this.#place, control)
+    let started = false
+    let pull: (() => Promise<unknown[] | undefined>) | undefined
+    return async () => {
+      if (!started) {
+        if (signal.aborted) return undefined
+        this.#expectFree()
+        started = true
+        this.#control = control
+        this.#running = true
+        signal.addEventListener('abort', () => {
+          this.#running = false
+          this.#response = undefined
+          this.#status = 'closed'
+        })
       }
-    } catch (error) {
-      const over = error === CLOSED || (error instanceof SseError && error.status === 204)
-      if (!over) throw error
+      try {
+        for (;;) {
+          // No await without need: the first step begins now, before a close() can come.
+          const batch = pull && (await pull())
+          if (batch) return batch as E[]
+          const { done, value: step } = await steps.next()
+          if (done) return undefined
+          if (signal.aborted) continue
+          this.#status = step.type
+          if (step.type === 'open') pull = step.read
+          else pull = undefined
+          this.#response = step.type === 'open' ? step.response : undefined
+        }
+      } catch (error) {
+        if (error === CLOSED || (error instanceof SseError && error.status === 204))
+          return undefined
+        throw error
+      }
     }
   }
 }
@@ -268,22 +293,21 @@ interface InteropObservable<E> {
   }): { unsubscribe(): void }
 }
 
+const END = { done: true, value: undefined } as const
+
 /** Hands out a batch one by one. By hand, because a generator costs several times as much an event. */
 class EventIterator<E extends AnyEvent> implements AsyncIterator<E, undefined> {
-  readonly #batches: AsyncGenerator<E[], undefined, void>
+  readonly #readBatch: () => Promise<E[] | undefined>
   readonly #control: SessionControl
   readonly #place: Place
   #batch: E[] = []
   #index = 0
-  /** The read under way, where there is one: calls that come meanwhile queue up behind it. */
-  #reading: Promise<unknown> | undefined
+  /** How many reads are under way: calls that come meanwhile queue up behind the last. */
+  #reads = 0
+  #last: Promise<unknown> | undefined
 
-  constructor(
-    batches: AsyncGenerator<E[], undefined, void>,
-    control: SessionControl,
-    place: Place,
-  ) {
-    this.#batches = batches
+  constructor(readBatch: () => Promise<E[] | undefined>, control: SessionControl, place: Place) {
+    this.#readBatch = readBatch
     this.#control = control
     this.#place = place
     control.stop.signal.addEventListener('abort', () => {
@@ -292,15 +316,11 @@ class EventIterator<E extends AnyEvent> implements AsyncIterator<E, undefined> {
   }
 
   next(): Promise<IteratorResult<E, undefined>> {
-    const event = this.#reading ? undefined : this.#take()
+    const event = this.#reads > 0 ? undefined : this.#take()
     if (event) return Promise.resolve({ done: false, value: event })
     const read = () => this.#read()
-    const reading = this.#reading ? this.#reading.then(read, read) : read()
-    const done = () => {
-      if (this.#reading === reading) this.#reading = undefined
-    }
-    this.#reading = reading
-    reading.then(done, done)
+    const reading = this.#reads++ > 0 && this.#last ? this.#last.then(read, read) : read()
+    this.#last = reading
     return reading
   }
 
@@ -309,15 +329,19 @@ class EventIterator<E extends AnyEvent> implements AsyncIterator<E, undefined> {
   }
 
   async #read(): Promise<IteratorResult<E, undefined>> {
-    for (;;) {
-      const event = this.#take()
-      if (event) return { done: false, value: event }
-      const result = await this.#batches.next()
-      if (result.done) return result
-      // Closed while the batch was on its way: the end is what is left to tell.
-      if (this.#control.stop.signal.aborted) continue
-      this.#batch = result.value
-      this.#index = 0
+    try {
+      for (;;) {
+        const event = this.#take()
+        if (event) return { done: false, value: event }
+        const batch = await this.#readBatch()
+        if (!batch) return END
+        // Closed while the batch was on its way: the end is what is left to tell.
+        if (this.#control.stop.signal.aborted) continue
+        this.#batch = batch
+        this.#index = 0
+      }
+    } finally {
+      this.#reads--
     }
   }
 
@@ -334,5 +358,5 @@ class EventIterator<E extends AnyEvent> implements AsyncIterator<E, undefined> {
 /** `return()` of the generator would wait for a pending `next()`; an abort settles it. */
 async function stop(control: SessionControl): Promise<IteratorResult<never, undefined>> {
   control.stop.abort(CLOSED)
-  return { done: true, value: undefined }
+  return END
 }

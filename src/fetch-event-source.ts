@@ -232,12 +232,15 @@ export const fetchEventSource: Signatures['fetchEventSource'] = async (
     let next = steps.next()
     for (let result = await next; !result.done; result = await next) {
       const step = result.value
-      const blocks = step.type === 'events' ? (step.events as Block[]) : []
       try {
-        for (const block of blocks) {
-          if (over.aborted) break
-          place.deliver(block)
-          onmessage?.(toMessage(block))
+        if (step.type === 'open') {
+          for (let blocks = await step.read(); blocks; blocks = await step.read()) {
+            for (const block of blocks as Block[]) {
+              if (over.aborted) break
+              place.deliver(block)
+              onmessage?.(toMessage(block))
+            }
+          }
         }
         next = steps.next()
       } catch (thrown) {

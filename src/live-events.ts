@@ -298,13 +298,13 @@ export class LiveEvents<E extends AnyEvent = AnyEvent, S = unknown> implements E
     try {
       for await (const step of session({ ...plan, onReconnect }, this.#place, control)) {
         if (control.stop.signal.aborted) continue
-        if (step.type === 'events') {
-          this.#take(step.events as unknown[] as E[], control)
-          continue
-        }
         if (step.type === 'open') error = undefined
         const { status, error: known } = this.#state
         if (step.type !== status || error !== known) this.#change({ status: step.type, error })
+        if (step.type !== 'open') continue
+        for (let batch = await step.read(); batch; batch = await step.read()) {
+          if (!control.stop.signal.aborted) this.#take(batch as unknown[] as E[], control)
+        }
       }
     } catch (thrown) {
       ended = thrown

@@ -65,8 +65,15 @@ export interface StreamOptions<T = string>
 /** One stretch of a session, for a face to fold over. */
 export type Step<T> =
   | { readonly type: 'connecting' }
-  | { readonly type: 'open'; readonly response: Response }
-  | { readonly type: 'events'; readonly events: ServerSentEvent<string, T>[] }
+  | {
+      readonly type: 'open'
+      readonly response: Response
+      /**
+       * The next events, at least one, when those before are delivered; `undefined` where none
+       * follow: why, the session knows. No step of their own, because a generator costs too much.
+       */
+      readonly read: () => Promise<ServerSentEvent<string, T>[] | undefined>
+    }
   | ({ readonly type: 'waiting' } & Reconnect)
 
 /** Everything a session needs to know, checked. */
@@ -162,22 +169,37 @@ export async function* session<T>(
         })
         response = connection.response
         openedAt = performance.now()
-        yield { type: 'open', response }
+        let delivery = { events: [] } as Delivery<T>
         let seen = 0
-        for (let batch = await connection.read(); batch; batch = await connection.read()) {
-          let delivery: Delivery<T> = { events: batch as ServerSentEvent<string, never>[] }
-          if (!plain) delivery = await abortable(signal, deliver(batch, plan, seen))
-          const { events, complete, failure } = delivery
-          seen += batch.length
-          // Only an event proves the server healthy, so only an event resets the count.
-          failures = 0
-          if (events.length > 0) yield { type: 'events', events }
-          if (signal.aborted) throw signal.reason
-          if (failure) throw failure
-          // The chunk may go on after the terminal event, but the place does not.
-          if (complete) return
-          connection.settle()
+        let failed = undefined as { thrown: unknown } | undefined
+        yield {
+          type: 'open',
+          response,
+          async read() {
+            try {
+              for (;;) {
+                if (delivery.failure) throw delivery.failure
+                // The chunk may go on after the terminal event, but the place does not.
+                if (delivery.complete || signal.aborted) return undefined
+                connection.settle()
+                const batch = await connection.read()
+                if (!batch) return undefined
+                if (plain) delivery = { events: batch as ServerSentEvent<string, never>[] }
+                else delivery = await abortable(signal, deliver(batch, plan, seen))
+                seen += batch.length
+                // Only an event proves the server healthy, so only an event resets the count.
+                failures = 0
+                if (delivery.events.length > 0) return delivery.events
+              }
+            } catch (thrown) {
+              failed = { thrown }
+              return undefined
+            }
+          },
         }
+        if (signal.aborted) throw signal.reason
+        if (failed) throw failed.thrown
+        if (delivery.complete) return
         if (plan.until !== undefined) {
           throw new SseError(
             'truncated',

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { SseError } from '../src/errors'
 import type { Gate } from '../src/gate'
+import type { ServerSentEvent } from '../src/parser'
 import { Place } from '../src/place'
 import {
   planSession,
@@ -28,7 +29,34 @@ afterEach(() => {
 const settled = () => vi.advanceTimersByTimeAsync(0)
 const status = (code: number) => new Response(null, { status: code })
 
-function tell(step: Step<unknown>): string {
+type Events = { type: 'events'; events: ServerSentEvent<string, unknown>[] }
+
+/** The steps, and what is read at them, as one story. */
+async function* all(
+  steps: ReturnType<typeof session<unknown>>,
+): AsyncGenerator<Step<unknown> | Events, void, void> {
+  let next = steps.next()
+  try {
+    for (let result = await next; !result.done; result = await next) {
+      const step = result.value
+      try {
+        yield step
+        if (step.type === 'open') {
+          for (let events = await step.read(); events; events = await step.read()) {
+            yield { type: 'events', events }
+          }
+        }
+        next = steps.next()
+      } catch (thrown) {
+        next = steps.throw(thrown)
+      }
+    }
+  } finally {
+    await steps.return()
+  }
+}
+
+function tell(step: Step<unknown> | Events): string {
   switch (step.type) {
     case 'events':
       return `events:${step.events.map(({ data }) => data).join()}`
@@ -49,7 +77,7 @@ function prepare(
   const plan = { ...planSession(FEED, { fetch, ...options }), ...extra }
   const control = new SessionControl()
   const place = new Place(options.lastEventId)
-  const steps = session(plan, place, control)
+  const steps = all(session(plan, place, control))
   const run = async () => {
     try {
       for await (const step of steps) {

@@ -1,6 +1,7 @@
 // The demo's main job without a browser: the built library in Node against the demo's server.
 import assert from 'node:assert/strict'
 import { EventSource, events } from 'tidings'
+import { bearer } from 'tidings/auth'
 import { createLedger } from './ledger.js'
 import { createDemoServer } from './server.js'
 
@@ -71,12 +72,18 @@ function createClient(url) {
     return response.json()
   }
 
+  async function refresh() {
+    const issued = await call('/api/refresh', { headers: { cookie } })
+    token = issued.token
+    counts.refreshed += 1
+    return issued.token
+  }
+
   const client = {
     url,
     ledger,
     got,
     counts,
-    bearer: () => ({ Authorization: `Bearer ${token}` }),
 
     async login() {
       const headers = { 'content-type': 'application/json' }
@@ -85,17 +92,7 @@ function createClient(url) {
       return issued
     },
 
-    async refresh() {
-      const issued = await call('/api/refresh', { headers: { cookie } })
-      token = issued.token
-      counts.refreshed += 1
-    },
-
-    /** The page's own headers function. @param {import('tidings').Attempt} attempt */
-    async headers({ error }) {
-      if (error?.status === 401) await client.refresh()
-      return client.bearer()
-    },
+    headers: bearer({ token: () => token, refresh }),
 
     subscribe() {
       source = new EventSource(`${url}/api/prices`, { headers: client.headers })
@@ -119,8 +116,8 @@ function createClient(url) {
 
     /** @param {string} path A call with a token that is good, whatever the moment. */
     async authorized(path, method = 'POST') {
-      await client.refresh()
-      return call(path, { method, headers: client.bearer() })
+      await refresh()
+      return call(path, { method, headers: { Authorization: `Bearer ${token}` } })
     },
 
     /** Resolves as soon as it is so. @param {() => unknown} condition */

@@ -1,8 +1,10 @@
 import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Browser, ConsoleMessage, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { region } from '../../docs/demo/app/regions'
 import { buildDemoPage } from '../../docs/demo/build.js'
 import { createDemoServer } from '../../docs/demo/server.js'
 import { launch } from './chromium'
@@ -152,6 +154,18 @@ test('Stop closes the feed, and Retry picks up what was sent meanwhile', async (
   await panel('Chat').getByText('while you were away').waitFor()
   await countOver('caughtUp', caughtUp)
   await nothingLost()
+})
+
+test("the panels and Vue's guide show the same code of the demo", async () => {
+  const docs = new URL('../../docs/', import.meta.url)
+  const read = (path: string) => readFileSync(new URL(path, docs), 'utf8')
+  const shown = (await page.locator('section > code').allTextContents()).join('\n')
+  const snippets = [...read('guide/vue.md').matchAll(/^<<< @\/(.+)#(.+)$/gm)]
+  const names = snippets.map(([, path = '', name = '']) => {
+    expect(shown).toContain(region(read(path), name))
+    return name
+  })
+  expect(names).toEqual(['answer', 'token', 'feed', 'chat'])
 })
 
 test('the page never complained', () => {

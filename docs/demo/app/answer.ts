@@ -1,68 +1,59 @@
 // An answer streamed out of a POST, as the interfaces of language models do.
-import { events, type Reconnect } from 'tidings'
-import { onScopeDispose, reactive } from 'vue'
-import { bearer } from './session'
+import { SseError } from 'tidings'
+import { useEvents } from 'tidings/vue'
+import { computed, ref, watch } from 'vue'
+import { headers } from './session'
 import { answerLane as lane } from './trace'
 
+interface Token {
+  token: string
+}
+
 export function useAnswer() {
-  const answer = reactive({ prompt: '', text: '', tokens: 0, busy: false, error: '' })
-  let controller = new AbortController()
-  let place = ''
+  // #region answer
+  let prompt = ''
+  const answer = useEvents('/api/answer', {
+    immediate: false,
+    headers,
+    json: () => ({ prompt }),
+    decode: (text): Token => JSON.parse(text),
+    until: '[DONE]',
+    initial: '',
+    reduce: (text, { data }) => text + data.token,
+  })
 
-  function show(token: string): void {
-    answer.text += token
-    answer.tokens += 1
-    lane.dot()
+  function ask(question: string) {
+    prompt = question
+    answer.open()
   }
+  // #endregion answer
 
-  /** Asks, or goes on from `lastEventId`. */
-  async function read(lastEventId: string): Promise<void> {
-    controller = new AbortController()
-    const { signal } = controller
-    const { prompt } = answer
-    const onReconnect = ({ error }: Reconnect) =>
-      lane.tick(error?.code === 'status' ? String(error.status) : 'cut')
-    // #region answer
-    const stream = events('/api/answer', {
-      method: 'POST',
-      headers: bearer,
-      json: { prompt },
-      decode: (text) => JSON.parse(text),
-      until: '[DONE]',
-      lastEventId,
-      signal,
-      onReconnect,
-    })
-    // #endregion
-    const unwatch = lane.watch(() => stream.status)
-    answer.busy = true
-    answer.error = ''
-    try {
-      // #region answer
-      for await (const { data } of stream) {
-        show(data.token)
-      }
-      // #endregion
-      place = ''
-    } catch (error) {
-      place = stream.lastEventId
-      if (!signal.aborted) answer.error = String(error)
-    } finally {
-      answer.busy = false
-      unwatch()
-    }
-  }
+  const { events: text, event, status, error, lastEventId } = answer
+  lane.follow(() => status.value)
+  watch(event, (token) => token && lane.dot())
+  watch(error, (failure) => {
+    const refused = failure instanceof SseError && failure.code === 'status'
+    if (failure) lane.tick(refused ? String(failure.status) : 'cut')
+  })
 
-  onScopeDispose(() => controller.abort())
+  // An answer that was stopped is closed without an error, as one that is whole.
+  const stopped = ref(false)
+  watch(status, (now) => {
+    if (now !== 'closed') stopped.value = false
+  })
 
   return {
-    answer,
-    async ask(prompt: string) {
-      Object.assign(answer, { prompt, text: '', tokens: 0 })
-      await read('')
+    text,
+    error,
+    /** The server numbers the tokens of an answer from 1. */
+    tokens: computed(() => Number(lastEventId.value)),
+    busy: computed(() => status.value !== 'idle' && status.value !== 'closed'),
+    canGoOn: computed(() => status.value === 'closed' && (stopped.value || !!error.value)),
+    ask,
+    stop() {
+      answer.close()
+      stopped.value = true
     },
-    stop: () => controller.abort(),
-    goOn: () => read(place),
-    canGoOn: () => !answer.busy && place !== '',
+    goOn: () => answer.reconnect(),
   }
 }

@@ -1,8 +1,8 @@
 // The live feed: prices as plain messages, chat as a custom event, every event counted.
-import { EventSource } from 'tidings'
-import { onScopeDispose, reactive, shallowReactive } from 'vue'
+import { useEventSource } from 'tidings/vue'
+import { reactive, shallowReactive, watch } from 'vue'
 import { createLedger } from '../ledger.js'
-import { bearer, cutTheLine, session } from './session'
+import { cutTheLine, headers, session } from './session'
 import { feedLane as lane, tell } from './trace'
 
 export interface Quote {
@@ -17,6 +17,9 @@ export interface Message {
   text: string
 }
 
+/** What the server sends: a price, or with type `chat` what somebody said. */
+type Sent = Omit<Quote, 'history'> & Omit<Message, 'id'> & { at: number }
+
 /** Prices of one symbol that the page keeps and draws. */
 export const shown = 24
 
@@ -29,15 +32,31 @@ export function useFeed() {
   const messages = shallowReactive<Message[]>([])
 
   // #region feed
-  const source = new EventSource('/api/prices', {
-    headers: bearer,
+  const { eventSource, event, data } = useEventSource('/api/prices', ['chat'], {
+    headers,
     idleTimeout: 12_000,
+    serializer: {
+      read: (text = '') => JSON.parse(text),
+    },
   })
-  source.addEventListener('message', onPrice)
-  // #endregion
-  // #region send
-  source.addEventListener('chat', onChat)
-  // #endregion
+  // #endregion feed
+
+  // #region chat
+  // In sync: every event, not only the last of a chunk.
+  watch(data, take, { flush: 'sync' })
+
+  function take(sent: Sent) {
+    if (event.value === 'chat') addMessage(sent)
+    else addPrice(sent)
+  }
+
+  function say(text: string) {
+    return eventSource.value?.send('chat', text)
+  }
+  // #endregion chat
+
+  const source = eventSource.value
+  lane.follow(() => source?.status ?? 'closed')
 
   let openedAt = 0
   let lostAt = 0
@@ -47,35 +66,33 @@ export function useFeed() {
   let backText = ''
   let backCount = 0
 
-  function count(event: MessageEvent, sentAt: number): void {
-    ledger.add(event.lastEventId)
+  /** Counts an event, and returns its number. */
+  function count(sentAt: number): string {
+    const id = source?.lastEventId ?? ''
+    ledger.add(id)
     Object.assign(totals, ledger.totals)
-    lane.dot({ sentAt, label: event.lastEventId, custom: event.type !== 'message' })
+    lane.dot({ sentAt, label: id, custom: event.value === 'chat' })
     // Sent while no line was open: the server's log and our last event ID brought it back.
     if (lostAt && sentAt < openedAt) {
       totals.caughtUp += 1
       backCount += 1
       back?.(`${backText} Caught up on ${backCount} ${backCount === 1 ? 'event' : 'events'}.`)
     }
+    return id
   }
 
-  function onPrice(event: MessageEvent): void {
-    const { symbol, price, at } = JSON.parse(event.data)
-    count(event, at)
+  function addPrice({ symbol, price, at }: Sent): void {
+    count(at)
     const history = [...(quotes.get(symbol)?.history ?? []).slice(-(shown - 1)), price]
     quotes.set(symbol, { symbol, price, history })
   }
 
-  function onChat(event: MessageEvent): void {
-    const { from, text, at } = JSON.parse(event.data)
-    count(event, at)
-    messages.push({ id: event.lastEventId, from, text })
+  function addMessage({ from, text, at }: Sent): void {
+    messages.push({ id: count(at), from, text })
     if (messages.length > 50) messages.shift()
   }
 
-  const unwatch = lane.watch(() => source.status)
-
-  source.onopen = () => {
+  source?.addEventListener('open', () => {
     lane.enter('open')
     openedAt = Date.now()
     backCount = 0
@@ -87,35 +104,31 @@ export function useFeed() {
     const seconds = ((openedAt - lostAt) / 1000).toFixed(1)
     backText = `Back after ${seconds} s, resumed after event ${ledger.totals.last}.`
     back = tell('good', backText)
-  }
+  })
 
-  source.onerror = (event) => {
+  source?.addEventListener('error', ({ message, code }) => {
     const wasOpen = lane.status === 'open'
     lane.enter(source.status)
-    if (source.status === 'closed') tell('bad', `${event.message}. Retry starts anew.`)
+    if (source.status === 'closed') tell('bad', `${message}. Retry starts anew.`)
     if (!wasOpen) return
     lostAt = Date.now()
     const expired = lostAt >= session.expiresAt - 250
-    lane.tick(cut.asked ? 'cut' : expired ? 'expired' : String(event.code ?? 'ended'))
+    lane.tick(cut.asked ? 'cut' : expired ? 'expired' : String(code ?? 'ended'))
     if (cut.asked) cut.retell = tell('bad', cutText())
     else if (expired) tell('bad', 'The token expired, and the server ended the stream.')
-    else tell('bad', event.message)
+    else tell('bad', message)
     cut.asked = false
-  }
+  })
 
   // The line may break before or after the server has said where it broke it.
   const cutText = () =>
     `You cut the line${cut.event ? ` in the middle of event ${cut.event}` : ''}.`
 
-  onScopeDispose(() => {
-    source.close()
-    unwatch()
-  })
-
   return {
     totals,
     quotes,
     messages,
+    say,
 
     async cut() {
       Object.assign(cut, { asked: true, event: 0, retell: () => {} })
@@ -132,20 +145,13 @@ export function useFeed() {
     },
 
     stop() {
-      source.close()
+      // The source's own: close() of the binding lets go of the source, and so of its place.
+      source?.close()
       lane.enter('closed')
       lostAt = Date.now()
       tell('wait', 'You stopped the feed. Retry resumes it where it was.')
     },
 
-    retry() {
-      source.reconnect()
-    },
-
-    // #region send
-    say(text: string) {
-      return source.send('chat', text)
-    },
-    // #endregion
+    retry: () => source?.reconnect(),
   }
 }

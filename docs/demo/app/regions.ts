@@ -1,17 +1,10 @@
 /**
- * The lines of a source file between `#region name` and `#endregion`. The panels show the code that
- * runs, not a copy of it.
+ * The lines of a source file between `#region name` and `#endregion name`. The panels show the code
+ * that runs, not a copy of it.
  */
 export function region(source: string, name: string): string {
-  const blocks = source.matchAll(new RegExp(`// #region ${name}\\n([^]*?) *// #endregion`, 'g'))
-  return Array.from(blocks, ([, block = '']) => dedent(block)).join('\n')
-}
-
-function dedent(block: string): string {
-  const indent = /^ */.exec(block)?.[0].length ?? 0
-  return block
-    .split('\n')
-    .map((line) => line.slice(indent))
-    .join('\n')
-    .trimEnd()
+  const found = new RegExp(`#region ${name}\\n(( *).*?)\\n *// #endregion ${name}\\n`, 's')
+  const [, block, indent] = found.exec(source) ?? []
+  if (!block) throw new Error(`Expected a region "${name}", got none`)
+  return block.replaceAll(new RegExp(`^${indent}`, 'gm'), '')
 }

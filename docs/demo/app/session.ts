@@ -1,5 +1,5 @@
 // Who is logged in, and the token that says so.
-import type { Attempt } from 'tidings'
+import { bearer } from 'tidings/auth'
 import { reactive } from 'vue'
 import { tell, tokenIssued } from './trace'
 
@@ -14,12 +14,8 @@ export const session = reactive({
   notice: '',
 })
 
-async function request(path: string, body?: unknown): Promise<void> {
-  const response = await fetch(path, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(body ?? {}),
-  })
+async function request(path: string, init?: RequestInit): Promise<void> {
+  const response = await fetch(path, { method: 'POST', ...init })
   if (response.status === 401) {
     Object.assign(session, { name: '', notice: 'The server no longer knows you. Log in again.' })
   }
@@ -30,36 +26,30 @@ async function request(path: string, body?: unknown): Promise<void> {
 }
 
 export async function login(name: string): Promise<void> {
-  await request('/api/login', { name })
+  const headers = { 'content-type': 'application/json' }
+  await request('/api/login', { headers, body: JSON.stringify({ name }) })
   Object.assign(session, { name, notice: '' })
 }
 
-let refreshing: Promise<void> | undefined
-
-/** Buys a new token with the cookie. Whoever asks meanwhile shares the one request. */
-export function refresh(): Promise<void> {
-  refreshing ??= request('/api/refresh')
-    .then(() => {
-      session.refreshes += 1
-      tell('token', 'The token had expired (401): got a new one, tried again at once.')
-    })
-    .finally(() => {
-      refreshing = undefined
-    })
-  return refreshing
+async function refresh(signal: AbortSignal): Promise<string> {
+  await request('/api/refresh', { signal })
+  session.refreshes += 1
+  tell('token', 'The token had expired (401): got a new one, tried again at once.')
+  return session.token
 }
 
 // #region token
-export async function bearer({ error }: Attempt) {
-  if (error?.status === 401) await refresh()
-  return { Authorization: `Bearer ${session.token}` }
-}
-// #endregion
+export const headers = bearer({
+  token: () => session.token,
+  refresh,
+})
+// #endregion token
 
 /** Asks the server to break every line of ours. Resolves with the event it broke off in. */
 export async function cutTheLine(): Promise<number | undefined> {
-  if (session.expiresAt <= Date.now()) await refresh()
-  const headers = { Authorization: `Bearer ${session.token}` }
-  const response = await fetch('/api/cut', { method: 'POST', headers })
+  const response = await fetch('/api/cut', {
+    method: 'POST',
+    headers: { Authorization: `Bearer ${session.token}` },
+  })
   return (await response.json()).midEvent
 }

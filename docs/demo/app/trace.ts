@@ -1,12 +1,11 @@
 // What the timeline and the story show: when which line was in which state, and what went over it.
-import { shallowReactive } from 'vue'
-
-export type LineStatus = 'idle' | 'connecting' | 'open' | 'waiting' | 'closed'
+import type { EventStreamStatus } from 'tidings'
+import { onScopeDispose, shallowReactive } from 'vue'
 
 /** A stretch of time in one state; the one under way has no end yet. */
 export interface Span {
   key: number
-  status: LineStatus
+  status: EventStreamStatus
   from: number
   to?: number
 }
@@ -43,11 +42,11 @@ export class Lane {
   readonly dots: Dot[] = shallowReactive([])
   readonly ticks: Tick[] = shallowReactive([])
 
-  get status(): LineStatus {
+  get status(): EventStreamStatus {
     return this.spans.at(-1)?.status ?? 'idle'
   }
 
-  enter(status: LineStatus): void {
+  enter(status: EventStreamStatus): void {
     const current = this.spans.at(-1)
     if (current?.status === status) return
     const now = Date.now()
@@ -56,15 +55,15 @@ export class Lane {
     remember(this.spans, { key: keys, status, from: now })
   }
 
-  /** Reads a state that no event announces, such as the end of a wait. Returns what ends that. */
-  watch(status: () => LineStatus): () => void {
+  /** Reads a state that no event announces, such as the end of a wait, while its scope lives. */
+  follow(status: () => EventStreamStatus): void {
     const read = () => this.enter(status())
     read()
     const timer = setInterval(read, 50)
-    return () => {
+    onScopeDispose(() => {
       clearInterval(timer)
       read()
-    }
+    })
   }
 
   dot(dot: Omit<Dot, 'key' | 'at'> = {}): void {
