@@ -179,12 +179,16 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
     return {
       [Symbol.asyncIterator]: () => {
         const control = this.#newControl()
-        const read = this.#reader(control)
+        const reader = this.#reader(control)
         const next = async (): Promise<IteratorResult<E[], undefined>> => {
-          const value = await read()
-          if (!value || control.stop.signal.aborted) return END
-          for (const event of value) this.#place.deliver(event)
-          return { done: false, value }
+          for (;;) {
+            const value = reader.read && (await reader.read())
+            if (value && !control.stop.signal.aborted) {
+              for (const event of value) this.#place.deliver(event)
+              return { done: false, value }
+            }
+            if (!(await reader.advance())) return END
+          }
         }
         let last: Promise<unknown> = Promise.resolve()
         return {
@@ -241,45 +245,52 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
     }
   }
 
-  /** Reads batches from a session, which starts with the first, and folds it into this object's state. */
-  #reader(control: SessionControl): () => Promise<E[] | undefined> {
+  /** Folds a session, which starts with the first `advance()`, into this object's state. */
+  #reader(control: SessionControl): BatchReader<E> {
     const { signal } = control.stop
     const steps = session(this.#plan, this.#place, control)
     let started = false
-    let pull: (() => Promise<unknown[] | undefined>) | undefined
-    return async () => {
-      if (!started) {
-        if (signal.aborted) return undefined
-        this.#expectFree()
-        started = true
-        this.#control = control
-        this.#running = true
-        signal.addEventListener('abort', () => {
-          this.#running = false
-          this.#response = undefined
-          this.#status = 'closed'
-        })
-      }
-      try {
-        for (;;) {
-          // No await without need: the first step begins now, before a close() can come.
-          const batch = pull && (await pull())
-          if (batch) return batch as E[]
-          const { done, value: step } = await steps.next()
-          if (done) return undefined
-          if (signal.aborted) continue
-          this.#status = step.type
-          if (step.type === 'open') pull = step.read
-          else pull = undefined
-          this.#response = step.type === 'open' ? step.response : undefined
+    const reader: BatchReader<E> = {
+      read: undefined,
+      advance: async () => {
+        if (!started) {
+          if (signal.aborted) return false
+          this.#expectFree()
+          started = true
+          this.#control = control
+          this.#running = true
+          signal.addEventListener('abort', () => {
+            this.#running = false
+            this.#response = undefined
+            this.#status = 'closed'
+          })
         }
-      } catch (error) {
-        if (error === CLOSED || (error instanceof SseError && error.status === 204))
-          return undefined
-        throw error
-      }
+        reader.read = undefined
+        try {
+          const { done, value: step } = await steps.next()
+          if (done) return false
+          if (signal.aborted) return true
+          this.#status = step.type
+          this.#response = step.type === 'open' ? step.response : undefined
+          if (step.type === 'open') reader.read = step.read as BatchReader<E>['read']
+          return true
+        } catch (error) {
+          const over = error === CLOSED || (error instanceof SseError && error.status === 204)
+          if (!over) throw error
+          return false
+        }
+      },
     }
+    return reader
   }
+}
+
+/** A session's events, and what lies between them. */
+interface BatchReader<E> {
+  /** While a connection is open. */
+  read: (() => Promise<E[] | undefined>) | undefined
+  /** Goes on to the next step; `false` at the end. */
+  advance(): Promise<boolean>
 }
 
 type AnyEvent = ServerSentEvent<string, unknown>
@@ -297,7 +308,7 @@ const END = { done: true, value: undefined } as const
 
 /** Hands out a batch one by one. By hand, because a generator costs several times as much an event. */
 class EventIterator<E extends AnyEvent> implements AsyncIterator<E, undefined> {
-  readonly #readBatch: () => Promise<E[] | undefined>
+  readonly #reader: BatchReader<E>
   readonly #control: SessionControl
   readonly #place: Place
   #batch: E[] = []
@@ -306,8 +317,8 @@ class EventIterator<E extends AnyEvent> implements AsyncIterator<E, undefined> {
   #reads = 0
   #last: Promise<unknown> | undefined
 
-  constructor(readBatch: () => Promise<E[] | undefined>, control: SessionControl, place: Place) {
-    this.#readBatch = readBatch
+  constructor(reader: BatchReader<E>, control: SessionControl, place: Place) {
+    this.#reader = reader
     this.#control = control
     this.#place = place
     control.stop.signal.addEventListener('abort', () => {
@@ -316,10 +327,12 @@ class EventIterator<E extends AnyEvent> implements AsyncIterator<E, undefined> {
   }
 
   next(): Promise<IteratorResult<E, undefined>> {
-    const event = this.#reads > 0 ? undefined : this.#take()
-    if (event) return Promise.resolve({ done: false, value: event })
+    if (this.#reads === 0) {
+      const event = this.#take()
+      if (event) return Promise.resolve({ done: false, value: event })
+    }
     const read = () => this.#read()
-    const reading = this.#reads++ > 0 && this.#last ? this.#last.then(read, read) : read()
+    const reading = this.#reads++ > 0 && this.#last ? this.#last.then(read, read) : this.#read()
     this.#last = reading
     return reading
   }
@@ -333,12 +346,12 @@ class EventIterator<E extends AnyEvent> implements AsyncIterator<E, undefined> {
       for (;;) {
         const event = this.#take()
         if (event) return { done: false, value: event }
-        const batch = await this.#readBatch()
-        if (!batch) return END
+        const batch = this.#reader.read && (await this.#reader.read())
         // Closed while the batch was on its way: the end is what is left to tell.
-        if (this.#control.stop.signal.aborted) continue
-        this.#batch = batch
-        this.#index = 0
+        if (batch && !this.#control.stop.signal.aborted) {
+          this.#batch = batch
+          this.#index = 0
+        } else if (!(await this.#reader.advance())) return END
       }
     } finally {
       this.#reads--

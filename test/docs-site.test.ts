@@ -14,6 +14,7 @@ import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { chinese, english } from '../docs/.vitepress/pages'
 import { checkSamples } from '../docs/.vitepress/samples'
+import { samplesOf } from './support/samples'
 
 const path = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url))
 
@@ -71,6 +72,12 @@ test('a sample that is right is shown without what it hides, whatever came befor
     "import { events } from 'tidings'\n// ---cut---\nfor await (const { data } of events('/')) show(data)"
   expect(build('ts', code)).toBe("for await (const { data } of events('/')) show(data)")
 })
+
+test('the samples of the README are right', () => {
+  const codes = samplesOf('README.md').filter(({ language }) => language === 'ts')
+  expect(codes.length).toBeGreaterThan(0)
+  for (const { code } of codes) build('ts', code)
+}, 60_000)
 
 const example = '@example\n * ```ts\n * 1\n * ```'
 const fine = `/** A number.\n *\n * ${example}\n */\nexport const a = 1`
