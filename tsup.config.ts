@@ -4,7 +4,9 @@ const shared: Options = {
   target: 'es2022',
   platform: 'neutral',
   sourcemap: true,
-  dts: { entry: ['index', 'fetch-event-source', 'auth', 'vue', 'react'].map((name) => `src/${name}.ts`) },
+  dts: {
+    entry: ['index', 'fetch-event-source', 'auth', 'vue', 'react'].map((name) => `src/${name}.ts`),
+  },
 }
 
 export default defineConfig([

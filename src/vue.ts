@@ -15,7 +15,7 @@ import {
   toValue,
   watch,
 } from 'vue'
-import { EventSource, type EventSourceInit } from './event-source'
+import { EventSource, type EventSourceInit, type SseErrorEvent } from './event-source'
 import {
   type AnyEvent,
   type EventsActions,
@@ -228,7 +228,7 @@ export interface UseEventSourceReturn<Events extends string[], Data = unknown> {
   /** `'CONNECTING'` also while a reconnect is waited for. */
   readonly status: ShallowRef<'CONNECTING' | 'OPEN' | 'CLOSED'>
   /** The last `error` event, which says what happened; `null` once a connection is open. */
-  readonly error: ShallowRef<Event | null>
+  readonly error: ShallowRef<SseErrorEvent | null>
   /** The ID of the last event; `null` before the first. */
   readonly lastEventId: ShallowRef<string | null>
   /**
@@ -281,7 +281,7 @@ export function useEventSource<Events extends string[], Data = any>(
   const data = shallowRef<Data | null>(null)
   const opening = immediate && toValue(url) !== undefined
   const status = shallowRef<'CONNECTING' | 'OPEN' | 'CLOSED'>(opening ? 'CONNECTING' : 'CLOSED')
-  const error = shallowRef<Event | null>(null)
+  const error = shallowRef<SseErrorEvent | null>(null)
   const lastEventId = shallowRef<string | null>(null)
   const onServer =
     !globalThis.document || (hasInjectionContext() && inject(ssrContextKey, null) !== null)
@@ -327,8 +327,9 @@ export function useEventSource<Events extends string[], Data = any>(
     for (const type of new Set(['message', ...(events ?? [])])) {
       source.addEventListener(type, (received: MessageEvent) => {
         event.value = events?.includes(type) ? type : null
-        data.value = serializer.read(received.data) ?? null
         lastEventId.value = received.lastEventId
+        // Last, so that who watches it finds the rest of the event.
+        data.value = serializer.read(received.data) ?? null
       })
     }
   }

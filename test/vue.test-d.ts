@@ -3,7 +3,7 @@ import * as v from 'valibot'
 import { assertType, expectTypeOf, test } from 'vitest'
 import { type ComputedRef, computed, reactive, ref, type ShallowRef, shallowRef } from 'vue'
 import { z } from 'zod'
-import type { EventSource, EventStreamStatus, SseError } from '../src/index'
+import type { EventSource, EventStreamStatus, SseError, SseErrorEvent } from '../src/index'
 import type { ServerSentEvent } from '../src/parser'
 import type { Attempt } from '../src/request'
 import { useEventSource, useEvents } from '../src/vue'
@@ -118,7 +118,7 @@ test('useEventSource types its data by the serializer', () => {
   expectTypeOf(source.data).toEqualTypeOf<ShallowRef<number | null>>()
   expectTypeOf(source.eventSource).toEqualTypeOf<ShallowRef<EventSource | null>>()
   expectTypeOf(source.lastEventId).toEqualTypeOf<ShallowRef<string | null>>()
-  expectTypeOf(source.error).toEqualTypeOf<ShallowRef<Event | null>>()
+  expectTypeOf(source.error).toEqualTypeOf<ShallowRef<SseErrorEvent | null>>()
   // biome-ignore lint/suspicious/noExplicitAny: VueUse's own default
   expectTypeOf(useEventSource('/feed').data).toEqualTypeOf<ShallowRef<any>>()
 })

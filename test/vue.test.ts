@@ -17,6 +17,7 @@ import {
   reactive,
   ref,
   shallowRef,
+  watch,
   watchEffect,
 } from 'vue'
 import { renderToString } from 'vue/server-renderer'
@@ -174,6 +175,18 @@ describe('useEvents in a component', () => {
     feed.end()
     await vi.waitFor(() => expect(feed.requests.length).toBe(2))
     expect(feed.requests.map(({ headers }) => headers['x-token'])).toEqual(['1', '2'])
+  })
+
+  test('a question set and asked in one go is one request', async () => {
+    const feed = await serveFeed()
+    const question = ref('')
+    const { open, status } = mount(() =>
+      useEvents(feed.url, () => ({ json: question.value, immediate: false })),
+    )
+    question.value = 'why?'
+    open()
+    await vi.waitFor(() => expect(status.value).toBe('open'))
+    expect(feed.requests.map(({ body }) => body)).toEqual(['"why?"'])
   })
 
   test('with immediate: false it waits for open(), and a change asks for nothing', async () => {
@@ -551,6 +564,25 @@ describe.each([
 })
 
 describe('useEventSource, where VueUse falls short', () => {
+  test('who watches the data finds the ID and the type of the same event', async () => {
+    const feed = await serveFeed()
+    const story: unknown[] = []
+    mount(() => {
+      const source = useEventSource(feed.url, ['price'])
+      const { data, event, lastEventId } = source
+      watch(data, (now) => story.push([event.value, now, lastEventId.value]), { flush: 'sync' })
+      return source
+    })
+    await feed.openToBe(1)
+    feed.write('id: 1\nevent: price\ndata: 5\n\nid: 2\ndata: 6\n\n')
+    await vi.waitFor(() => {
+      expect(story).toEqual([
+        ['price', '5', '1'],
+        [null, '6', '2'],
+      ])
+    })
+  })
+
   test.each([
     ['VueUse', useVueUse, ['CONNECTING', 'OPEN', 'CLOSED', 'OPEN']],
     ['ours', useEventSource as typeof useVueUse, ['CONNECTING', 'OPEN', 'CONNECTING', 'OPEN']],
