@@ -50,10 +50,16 @@ function define(): Make {
     }
   }
   const { prototype } = Message
+  const standard = MessageEvent.prototype
+  // What a runtime adds, as Chromium its `userActivation`, would throw on an object that is not its own.
+  for (const [name, { get }] of Object.entries(Object.getOwnPropertyDescriptors(standard))) {
+    if (get && !(name in prototype))
+      Object.defineProperty(prototype, name, { get: () => null, configurable: true })
+  }
   Reflect.deleteProperty(prototype, 'constructor')
   for (const name of Object.getOwnPropertyNames(prototype)) {
     Object.defineProperty(prototype, name, { enumerable: true })
   }
-  Object.setPrototypeOf(prototype, MessageEvent.prototype)
+  Object.setPrototypeOf(prototype, standard)
   return Message as unknown as Make
 }
