@@ -164,73 +164,86 @@ export class EventStreamParser<E = ServerSentEvent> {
       if (text.charCodeAt(start) === LF) start++
     }
 
+    // What this chunk cannot bring over the limit is not held against it line by line.
+    const limited = this.#size(this.#tail.length + length) > this.#maxEventSize
     // Each search is remembered until it is passed, so no text is searched twice for one ending.
-    let lf = text.indexOf('\n', start)
-    let cr = text.indexOf('\r', start)
+    let lf = search(text, '\n', start)
+    let cr = search(text, '\r', start)
+    if (this.#tail !== '' && (lf < length || cr < length)) {
+      const end = cr < lf ? cr : lf
+      const line = this.#tail + text.slice(start, end)
+      this.#tail = ''
+      if (limited) this.#limit(line.length)
+      this.#line(line, 0, line.length)
+      start = end === cr ? this.#skip(text, end + 1) : end + 1
+    }
     while (start < length) {
       let end = start
       const first = ascii ? bytes[start] : text.charCodeAt(start)
-      if ((first === LF || first === CR) && this.#tail === '') {
+      if (first === LF || first === CR) {
         if (this.#pending) this.#dispatch(batch)
+        if (first === CR) cr = start
       } else {
-        if (lf >= 0 && lf < start) lf = text.indexOf('\n', start)
-        if (cr >= 0 && cr < start) cr = text.indexOf('\r', start)
-        end = cr >= 0 && (lf < 0 || cr < lf) ? cr : lf
-        if (end < 0) break
-        if (this.#tail !== '') {
-          const line = this.#tail + text.slice(start, end)
-          this.#tail = ''
-          this.#line(line, 0, line.length)
-        } else if (ascii) {
-          let from = start
-          if (
-            first === D &&
-            bytes[start + 1] === 97 &&
-            bytes[start + 2] === 116 &&
-            bytes[start + 3] === 97
-          ) {
-            from += 4
-          } else if (first === I && bytes[start + 1] === D) {
-            from += 2
-          } else if (
-            first === E &&
-            bytes[start + 1] === 118 &&
-            bytes[start + 2] === E &&
-            bytes[start + 3] === 110 &&
-            bytes[start + 4] === 116
-          ) {
-            from += 5
-          }
-          if (from === start || bytes[from] !== COLON) {
-            this.#line(text, start, end)
-          } else {
-            if (bytes[++from] === SPACE) from++
-            const value = text.slice(from, end)
-            if (this.#pending || end - start > this.#maxEventSize) this.#limit(end - start)
-            else if (first === D && bytes[end + 1] === LF && end === lf) {
+        if (lf < start) lf = search(text, '\n', start)
+        if (cr < start) cr = search(text, '\r', start)
+        end = cr < lf ? cr : lf
+        if (end === length) break
+        if (limited) this.#limit(end - start)
+        let from = start
+        if (!ascii) {
+          // Its bytes are elsewhere.
+        } else if (
+          first === D &&
+          bytes[start + 1] === 97 &&
+          bytes[start + 2] === 116 &&
+          bytes[start + 3] === 97
+        ) {
+          from += 4
+        } else if (first === I && bytes[start + 1] === D) {
+          from += 2
+        } else if (
+          first === E &&
+          bytes[start + 1] === 118 &&
+          bytes[start + 2] === E &&
+          bytes[start + 3] === 110 &&
+          bytes[start + 4] === 116
+        ) {
+          from += 5
+        }
+        if (from === start || bytes[from] !== COLON) {
+          this.#line(text, start, end)
+        } else {
+          if (bytes[++from] === SPACE) from++
+          if (first === D && end === lf) {
+            if (this.#data !== undefined) {
+              // With its LF: 1.3 times as fast for many lines (Node 26).
+              this.#moreData.add(text.slice(from, end + 1))
+              start = end + 1
+              continue
+            }
+            if (!this.#pending && bytes[end + 1] === LF) {
               // An event of one line.
-              const event = this.event('', value, undefined, undefined)
+              const event = this.event('', text.slice(from, end), undefined, undefined)
               if (event !== undefined) batch.push(event)
               start = end + 2
               continue
             }
-            this.#field(first as number, value)
           }
-        } else {
-          this.#line(text, start, end)
+          this.#field(first as number, text.slice(from, end))
         }
       }
-      start = end + 1
-      // A CR ends its line at once; the LF that may follow belongs to it, in this chunk or the next.
-      if (first === CR || end === cr) {
-        if (start === length) this.#afterCR = true
-        else if (text.charCodeAt(start) === LF) start++
-      }
+      start = end === cr ? this.#skip(text, end + 1) : end + 1
     }
     if (start < length) {
       this.#tail += text.slice(start)
-      this.#limit(this.#tail.length)
+      if (limited) this.#limit(this.#tail.length)
     }
+  }
+
+  /** A CR ends its line at once; the LF that may follow belongs to it, in this chunk or the next. */
+  #skip(text: string, start: number): number {
+    this.#afterCR = start === text.length
+    return text.charCodeAt(start) === LF ? start + 1 : start
   }
 
   /**
@@ -251,7 +264,6 @@ export class EventStreamParser<E = ServerSentEvent> {
   }
 
   #line(text: string, start: number, end: number): void {
-    this.#limit(end - start)
     const first = text.charCodeAt(start)
     if (first === COLON) {
       this.#onComment?.(text.slice(start + (text.charCodeAt(start + 1) === SPACE ? 2 : 1), end))
@@ -271,7 +283,7 @@ export class EventStreamParser<E = ServerSentEvent> {
   #field(name: number, value: string): void {
     if (name === D) {
       if (this.#data === undefined) this.#data = value
-      else this.#moreData.add(`\n${value}`)
+      else this.#moreData.add(`${value}\n`)
     } else if (name === I) {
       if (value.includes('\0')) return
       // A copy: V8 makes a slice of 13 or more keep its whole chunk, and IDs are kept for long.
@@ -291,7 +303,7 @@ export class EventStreamParser<E = ServerSentEvent> {
     // A replayed event does not move the ID back: cut there, each resume would begin earlier still.
     const replayed = id !== undefined && this.#replayed?.has(id)
     if (id !== undefined && !replayed) this.lastEventId = id
-    if (this.#moreData.length > 0) this.#data += this.#moreData.take()
+    if (this.#moreData.length > 0) this.#data += `\n${this.#moreData.take().slice(0, -1)}`
     const event = this.event(this.#type, this.#data, id, this.#retry)
     if (event !== undefined && !replayed) batch.push(event)
     this.#type = ''
@@ -311,6 +323,16 @@ export class EventStreamParser<E = ServerSentEvent> {
       )
     }
   }
+}
+
+/**
+ * Where the next one is; the length of the text where there is none. The branch keeps V8 from
+ * moving a search into a loop that looks at its result now and then: 60 times as slow for 64 KiB
+ * of blank lines.
+ */
+function search(text: string, ending: string, start: number): number {
+  const at = text.indexOf(ending, start)
+  return at < 0 ? text.length : at
 }
 
 /**

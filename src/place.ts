@@ -14,7 +14,7 @@ export class Place {
   /** Milliseconds, as the server last asked with `retry`; `undefined` until it does. */
   asked: number | undefined
   /** The IDs of the last events delivered, oldest first. */
-  readonly #recent = new Set<string>()
+  readonly #recent: Set<string> | undefined
   readonly #window: number
   readonly #fallback: number
 
@@ -23,6 +23,7 @@ export class Place {
     this.lastEventId = lastEventId
     this.#fallback = fallback
     this.#window = window
+    if (window > 0) this.#recent = new Set()
   }
 
   get reconnectionTime(): number {
@@ -30,13 +31,13 @@ export class Place {
   }
 
   /** The IDs that a resumed connection drops; events of one connection never rule each other out. */
-  get delivered(): ReadonlySet<string> {
-    return new Set(this.#recent)
+  get delivered(): ReadonlySet<string> | undefined {
+    return this.#recent && new Set(this.#recent)
   }
 
   deliver({ lastEventId }: ServerSentEvent<string, unknown>): void {
     this.lastEventId = lastEventId
-    if (this.#window === 0 || lastEventId === '') return
+    if (!this.#recent || lastEventId === '') return
     this.#recent.delete(lastEventId)
     this.#recent.add(lastEventId)
     if (this.#recent.size > this.#window) {

@@ -285,13 +285,13 @@ const OWN_OPTIONS = {
 export function planSession<T>(input: EventsInput, options: StreamOptions<T> = {}): SessionPlan<T> {
   const { signal, schema, decode, fetch } = options
   const own: Record<string, unknown> = {}
-  const init = { ...options }
-  for (const name of Object.keys(OWN_OPTIONS) as (keyof typeof OWN_OPTIONS)[]) {
-    const types = OWN_OPTIONS[name]
-    if (types === 'number') expectNumber(name, options[name], Number.MIN_VALUE)
-    else if (types) expectType(name, options[name], types)
-    own[name] = options[name]
-    delete init[name]
+  const init: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(options)) {
+    const types = OWN_OPTIONS[name as keyof typeof OWN_OPTIONS]
+    if (types === 'number') expectNumber(name, value, Number.MIN_VALUE)
+    else if (types) expectType(name, value, types)
+    if (types === undefined) init[name] = value
+    else own[name] = value
   }
   expectOneOf('onEnd', options.onEnd, 'reconnect', 'complete')
   expectOneOf('onInvalid', options.onInvalid, 'throw', 'skip')

@@ -1,6 +1,9 @@
 /** One unit of work, done again and again. */
 export type Work = () => void | Promise<void>
 
+/** Does so many units of work, and returns the CPU milliseconds of one. */
+export type Side = (times: number) => Promise<number>
+
 export interface Rounds {
   rounds: number
   warmUp: number
@@ -8,33 +11,38 @@ export interface Rounds {
   least: number
 }
 
-/**
- * Lets two sides take turns, so that what slows the machine down meets both.
- *
- * @returns the median over the rounds of `b`'s cost divided by `a`'s, and the median CPU
- * milliseconds of one unit of work of each
- */
+/** What each round of two sides cost, in CPU milliseconds of one unit of work. */
+export type Costs = readonly (readonly [a: number, b: number])[]
+
+/** Lets two sides take turns, so that what slows the machine down meets both. */
 export async function takeTurns(
-  a: Work,
-  b: Work,
+  a: Side,
+  b: Side,
   { rounds, warmUp, least }: Rounds,
-): Promise<{ ratio: number; a: number; b: number }> {
+): Promise<Costs> {
   const timesA = await calibrate(a, least)
   const timesB = await calibrate(b, least)
   for (let round = 0; round < warmUp; round++) {
-    await cost(a, timesA)
-    await cost(b, timesB)
+    await a(timesA)
+    await b(timesB)
   }
-  const costsA: number[] = []
-  const costsB: number[] = []
+  const costs: [number, number][] = []
   for (let round = 0; round < rounds; round++) {
     // Each goes first in half of the rounds.
-    if (round % 2 === 0) costsA.push(await cost(a, timesA))
-    costsB.push(await cost(b, timesB))
-    if (round % 2 === 1) costsA.push(await cost(a, timesA))
+    const first = round % 2 === 0 ? await a(timesA) : undefined
+    const second = await b(timesB)
+    costs.push([first ?? (await a(timesA)), second])
   }
-  const ratio = median(costsB.map((cost, round) => cost / (costsA[round] as number)))
-  return { ratio, a: median(costsA), b: median(costsB) }
+  return costs
+}
+
+/** The medians over the rounds, `ratio` being that of `b`'s cost divided by `a`'s. */
+export function medians(costs: Costs): { ratio: number; a: number; b: number } {
+  return {
+    ratio: median(costs.map(([a, b]) => b / a)),
+    a: median(costs.map(([a]) => a)),
+    b: median(costs.map(([, b]) => b)),
+  }
 }
 
 export function median(values: readonly number[]): number {
@@ -44,24 +52,26 @@ export function median(values: readonly number[]): number {
 }
 
 /** How often the work must be done for a round. It warms up meanwhile. */
-async function calibrate(work: Work, least: number): Promise<number> {
+async function calibrate(side: Side, least: number): Promise<number> {
   for (let times = 1; ; times *= 2) {
-    const each = await cost(work, times)
+    const each = await side(times)
     if (each * times >= least / 4) return Math.max(1, Math.ceil(least / each))
   }
 }
 
 /**
- * CPU milliseconds of one unit of work, its garbage collection and compilation included. No `gc()`
- * before it: that shrinks V8's young generation to a size that no running application has, which
- * costs what lives for one chunk up to 7 times its due.
+ * A side in this process: garbage collection and compilation are included. No `gc()` before a round:
+ * that shrinks V8's young generation to a size that no running application has, which costs what
+ * lives for one chunk up to 7 times its due.
  */
-async function cost(work: Work, times: number): Promise<number> {
-  const before = process.cpuUsage()
-  for (let left = times; left > 0; left--) {
-    const pending = work()
-    if (pending) await pending
+export function here(work: Work): Side {
+  return async (times) => {
+    const before = process.cpuUsage()
+    for (let left = times; left > 0; left--) {
+      const pending = work()
+      if (pending) await pending
+    }
+    const { user, system } = process.cpuUsage(before)
+    return (user + system) / 1000 / times
   }
-  const { user, system } = process.cpuUsage(before)
-  return (user + system) / 1000 / times
 }

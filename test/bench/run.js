@@ -1,6 +1,7 @@
 // npm run bench -- [suite] [--quick] [--no-newest]: prints the figures and puts them into
-// docs/benchmarks.md. `npm run bench -- parse llm cjk` runs those fixtures and writes nothing;
-// `--quick` writes nothing either, and fails where an output is wrong or a figure is far off.
+// docs/benchmarks.md. `npm run bench -- parse llm cjk` runs those fixtures, `npm run bench -- stream
+// await floor` the rows with both words, and neither writes anything; `--quick` does not either, and
+// fails where an output is wrong or a figure is far off.
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -26,10 +27,10 @@ const { values, positionals } = parseArgs({
   },
 })
 const named = positionals.filter((word) => Object.hasOwn(SUITES, word))
-const fixtures = positionals.filter((word) => !named.includes(word))
-if (fixtures.length > 0 && named.join() !== 'parse') {
+const only = positionals.filter((word) => !named.includes(word))
+if (only.length > 0 && named.length !== 1) {
   throw new RangeError(
-    `Expected ${Object.keys(SUITES).join(', ')} or parse with fixtures, got ${positionals.join(' ')}`,
+    `Expected some of ${Object.keys(SUITES).join(', ')}, or one with words, got ${positionals.join(' ')}`,
   )
 }
 const suites = Object.entries(SUITES).filter(([name]) => named.length === 0 || named.includes(name))
@@ -49,7 +50,7 @@ for (const [name, { module, title, eachNode }] of suites) {
     const section = {
       title: eachNode ? `${title}, Node ${major(node)}` : title,
       ranOn: `${ranOn(node)}, \`npm run bench -- ${name}\`.`,
-      figures: await suite({ quick: values.quick, node, only: fixtures }),
+      figures: await suite({ quick: values.quick, node, only }),
     }
     sections.push(section)
     console.log(`${markdown(section)}\n`)
@@ -60,7 +61,7 @@ if (values.quick) {
   const found = regressions(sections.flatMap(({ figures }) => figures))
   for (const regression of found) console.error(`Failed: ${regression}`)
   process.exitCode = found.length > 0 ? 1 : 0
-} else if (fixtures.length === 0) {
+} else if (only.length === 0) {
   const page = new URL('../../docs/benchmarks.md', import.meta.url)
   writeFileSync(page, merge(readFileSync(page, 'utf8'), sections))
 }

@@ -1,6 +1,6 @@
 /** Opens and closes connections: prints what a cycle costs, and what it leaves, as JSON. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Rounds, takeTurns } from '../rounds'
+import { here, medians, type Rounds, takeTurns } from '../rounds'
 import { settledHeap } from './heap'
 import { type SubjectName, subjects } from './subjects'
 
@@ -50,17 +50,18 @@ async function kept(name: SubjectName, cycles: number): Promise<number> {
   return ((await settledHeap()) - before) / cycles
 }
 
-const turns = await takeTurns(
-  () => cycle(against, UNIT),
-  () => cycle(subject, UNIT),
+const costs = await takeTurns(
+  here(() => cycle(against, UNIT)),
+  here(() => cycle(subject, UNIT)),
   rounds,
 )
+const { ratio, a, b } = medians(costs)
 const result: Cycles = {
   kept: cycles && (await kept(subject, cycles)),
   cpu: {
-    subject: (turns.b * 1000) / UNIT,
-    against: (turns.a * 1000) / UNIT,
-    ratio: turns.ratio,
+    subject: (b * 1000) / UNIT,
+    against: (a * 1000) / UNIT,
+    ratio,
   },
 }
 process.stdout.write(JSON.stringify(result), () => process.exit())

@@ -1,6 +1,6 @@
 // What a stream and a line cost as they grow, on whatever Node runs it (with `--expose-gc`).
 import { EventStreamParser, type ServerSentEvent } from '../../../src/parser'
-import { type Rounds, takeTurns } from '../rounds'
+import { type Costs, here, medians, type Rounds, takeTurns } from '../rounds'
 import { type Fixture, fixtures } from './fixtures'
 import { tidings } from './parsers'
 
@@ -34,8 +34,8 @@ async function growth(rounds: Rounds): Promise<Growth> {
   }
   const { stream, line } = LENGTHS
   const streams = await takeTurns(
-    () => void read(stream.short),
-    () => void read(stream.long),
+    here(() => void read(stream.short)),
+    here(() => void read(stream.long)),
     rounds,
   )
   const parser = read(stream.short)
@@ -47,7 +47,7 @@ async function growth(rounds: Rounds): Promise<Growth> {
   const endless = [...chunks, ...chunks]
   const lineOf = (mib: number) => {
     const parts = endless.slice(0, Math.round((mib * 2 ** 20) / (chunks[0]?.length ?? 1)))
-    return () => tidings.read([...parts, END], look)
+    return here(() => tidings.read([...parts, END], look))
   }
   const lines = await takeTurns(lineOf(line.short), lineOf(line.long), rounds)
   return {
@@ -68,10 +68,8 @@ function chunksOf(key: string): Uint8Array[] {
   return (fixtures.find((fixture) => fixture.key === key) as Fixture).chunks()
 }
 
-function each(
-  { ratio, a, b }: { ratio: number; a: number; b: number },
-  { short, long }: { short: number; long: number },
-): Growth['stream'] {
+function each(costs: Costs, { short, long }: { short: number; long: number }): Growth['stream'] {
+  const { ratio, a, b } = medians(costs)
   return { ratio: ratio / (long / short), short: a / short, long: b / long }
 }
 

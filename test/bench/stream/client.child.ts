@@ -1,17 +1,17 @@
-/** The process that is measured: does one job and prints what came of it as JSON. */
-import { median, type Rounds, takeTurns } from '../rounds'
+/** The process that is measured: is one side of a pair, or does a job and prints what came of it. */
+import { here, median, medians, type Rounds, takeTurns } from '../rounds'
+import { serve } from '../side'
 import type { Subject } from './faces'
 import { EVENTS_PER_BLOCK, type EventSize, expected, Sum } from './fixture'
 import type { Shape } from './server.child'
 import { type SubjectName, subjects } from './subjects'
 
-export interface PairJob {
-  task: 'pair'
+export interface SideJob {
+  task: 'side'
   shape: Shape
   size: EventSize
   /** The length of a stream. */
   blocks: number
-  rounds: Rounds
 }
 export interface LengthJob {
   task: 'length'
@@ -25,7 +25,7 @@ export interface TicksJob {
   rounds: number
   count: number
 }
-export type Job = (PairJob | LengthJob | TicksJob) & {
+export type Job = (SideJob | LengthJob | TicksJob) & {
   origin: string
   subject: SubjectName
   against: SubjectName
@@ -71,33 +71,31 @@ async function check(name: SubjectName, shape: Shape, size: EventSize): Promise<
   if (got !== due) throw new Error(`${name}: expected ${due}, got ${got}`)
 }
 
-async function pair({ shape, size, blocks, rounds }: PairJob): Promise<Measured> {
-  await check(job.subject, shape, size)
-  await check(job.against, shape, size)
-  const turns = await takeTurns(
-    () => read(against, shape, size, blocks),
-    () => read(subject, shape, size, blocks),
-    rounds,
+/** One side of a pair: the other is another process. */
+async function side({ shape, size, blocks }: SideJob): Promise<void> {
+  const wrong = await check(job.subject, shape, size).then(
+    () => undefined,
+    (error) => `${error.message}`,
   )
-  const each = 1e6 / (blocks * EVENTS_PER_BLOCK)
-  return { subject: turns.b * each, against: turns.a * each, ratio: turns.ratio }
+  serve(() => read(subject, shape, size, blocks), wrong)
 }
 
 /** The same reader on a stream and on one ten times as long, cost an event. */
 async function length({ size, blocks, rounds }: LengthJob): Promise<Measured> {
   await check(job.subject, 'burst', size)
-  const turns = await takeTurns(
-    () => read(subject, 'burst', size, blocks),
-    () => read(subject, 'burst', size, blocks * 10),
+  const costs = await takeTurns(
+    here(() => read(subject, 'burst', size, blocks)),
+    here(() => read(subject, 'burst', size, blocks * 10)),
     rounds,
   )
+  const { ratio, a, b } = medians(costs)
   const heap = { short: await heapAtTheEnd(size, blocks), long: 0 }
   heap.long = await heapAtTheEnd(size, blocks * 10)
   const each = 1e6 / (blocks * EVENTS_PER_BLOCK)
   return {
-    subject: (turns.b * each) / 10,
-    against: turns.a * each,
-    ratio: turns.ratio / 10,
+    subject: (b * each) / 10,
+    against: a * each,
+    ratio: ratio / 10,
     heap,
   }
 }
@@ -156,6 +154,9 @@ function percentile99(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length * 0.99)] as number
 }
 
-const work = job.task === 'pair' ? pair(job) : job.task === 'length' ? length(job) : ticks(job)
-const outcome: Outcome = await work.catch((error) => ({ wrong: `${error.message}` }))
-process.stdout.write(JSON.stringify(outcome), () => process.exit())
+if (job.task === 'side') await side(job)
+else {
+  const work = job.task === 'length' ? length(job) : ticks(job)
+  const outcome: Outcome = await work.catch((error) => ({ wrong: `${error.message}` }))
+  process.stdout.write(JSON.stringify(outcome), () => process.exit())
+}

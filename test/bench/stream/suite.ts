@@ -1,8 +1,10 @@
 import { bundle } from '../bundle'
 import type { Figure } from '../figure'
+import { medians, type Rounds } from '../rounds'
+import { compare } from '../side'
 import { withVersion } from '../versions'
-import type { Job, LengthJob, Outcome, PairJob, TicksJob } from './client.child'
-import type { EventSize } from './fixture'
+import type { Job, LengthJob, Outcome, SideJob, TicksJob } from './client.child'
+import { EVENTS_PER_BLOCK, type EventSize } from './fixture'
 import { majorOf, runClient, startServer } from './process'
 import type { Shape } from './server.child'
 import type { SubjectName } from './subjects'
@@ -24,7 +26,7 @@ interface Row {
 
 interface Case extends Row {
   measure: string
-  job: PairJob | LengthJob | TicksJob
+  job: (SideJob & { rounds: Rounds; pairs: number }) | LengthJob | TicksJob
 }
 
 /** Nanoseconds that an event may take longer than through the floor. */
@@ -43,8 +45,12 @@ export async function suite({ quick, node, only = [] }: StreamOptions): Promise<
       const { measure, subject, against } = row
       const words = `${measure} / ${subject} / ${against}`
       if (!only.every((word) => words.includes(word))) continue
-      const job: Job = { ...row.job, origin: server.origin, subject, against }
-      found.push(...figures(row, await runClient<Outcome>(node, client, job)))
+      const { origin } = server
+      if (row.job.task === 'side') found.push(await pair(row, row.job, node, client, origin))
+      else {
+        const job: Job = { ...row.job, origin, subject, against }
+        found.push(...figures(row, await runClient<Outcome>(node, client, job)))
+      }
     }
   } finally {
     server.stop()
@@ -75,11 +81,12 @@ function rows(quick: boolean, brief: boolean, newer: boolean): Case[] {
     { subject: 'for await', against: '@microsoft/fetch-event-source' },
     { subject: 'EventSource', against: 'eventsource' },
   ]
-  const rounds = quick ? { rounds: 5, warmUp: 4, least: 20 } : { rounds: 11, warmUp: 5, least: 60 }
-  const pair = (shape: Shape, size: EventSize, blocks: number, how: string) => (row: Row) => ({
+  const pairs = quick ? 1 : 3
+  const rounds = quick ? { rounds: 5, warmUp: 4, least: 20 } : { rounds: 7, warmUp: 5, least: 60 }
+  const of = (shape: Shape, size: EventSize, blocks: number, how: string) => (row: Row) => ({
     ...row,
     measure: `${size} B events, ${how}`,
-    job: { task: 'pair' as const, shape, size, blocks, rounds },
+    job: { task: 'side' as const, shape, size, blocks, rounds, pairs },
   })
   const ticks = (subject: SubjectName): Case => ({
     subject,
@@ -95,33 +102,66 @@ function rows(quick: boolean, brief: boolean, newer: boolean): Case[] {
     measure: 'a stream ten times as long',
     job: { task: 'length', size: 40, blocks: quick ? 5 : 20, rounds },
   })
-  const small = bursts.map(pair('burst', 40, quick ? 12 : 40, '64 KiB chunks'))
-  const single = singles.map(pair('chunks', 40, 6, 'one HTTP chunk each'))
+  const small = bursts.map(of('burst', 40, quick ? 12 : 40, '64 KiB chunks'))
+  const single = singles.map(of('chunks', 40, 6, 'one HTTP chunk each'))
   if (brief) {
     const due = [...small, ...single].filter(({ goal }) => goal !== undefined)
     return [...due, ticks('batches()'), length('batches()')]
   }
   return [
     ...small,
-    ...bursts.map(pair('burst', 200, 16, '64 KiB chunks')),
+    ...bursts.map(of('burst', 200, 16, '64 KiB chunks')),
     ...single,
-    ...singles.map(pair('writes', 40, 1, 'one write each')),
+    ...singles.map(of('writes', 40, 1, 'one write each')),
     ...(['batches()', 'for await', 'EventSource'] as const).map(ticks),
     ...(['batches()', 'for await'] as const).map(length),
   ]
 }
 
-function figures({ measure, subject, against, goal, job }: Case, outcome: Outcome): Figure[] {
-  const floor = against.endsWith('floor')
-  const figure: Figure = {
+async function pair(
+  row: Case,
+  { rounds, pairs, ...job }: SideJob & { rounds: Rounds; pairs: number },
+  node: string,
+  path: string,
+  origin: string,
+): Promise<Figure> {
+  const { against, goal } = row
+  const side = (subject: SubjectName) => {
+    const task: Job = { ...job, origin, subject, against }
+    return { node, path, task }
+  }
+  const result = await compare(side(against), side(row.subject), rounds, pairs)
+  const figure = blank(row)
+  if (!result) return { ...figure, wrong: `${row.subject} or ${against}: took too long` }
+  const { ratio, a, b } = medians(result.costs)
+  const each = (milliseconds: number) =>
+    perEvent((milliseconds * 1e6) / (job.blocks * EVENTS_PER_BLOCK))
+  return {
+    ...figure,
+    ratio: figure.reads === 'times the cost' ? ratio : 1 / ratio,
+    goal,
+    absolute: { subject: each(b), against: each(a) },
+    ...(result.wrong === undefined ? {} : { wrong: result.wrong }),
+  }
+}
+
+function blank({ measure, subject, against }: Case): Figure {
+  return {
     suite: 'stream',
     measure,
     subject,
     against: withVersion(against),
     ratio: Number.NaN,
-    reads: floor ? 'times the cost' : 'times as fast',
+    reads: against.endsWith('floor') ? 'times the cost' : 'times as fast',
     absolute: { subject: '', against: '' },
   }
+}
+
+const perEvent = (nanoseconds: number) => `${nanoseconds.toFixed(0)} ns an event`
+
+function figures(row: Case, outcome: Outcome): Figure[] {
+  const { measure, goal, job } = row
+  const figure = blank(row)
   if ('wrong' in outcome) return [{ ...figure, wrong: outcome.wrong }]
   const { ratio, added, heap } = outcome
   if (job.task === 'ticks') {
@@ -133,11 +173,7 @@ function figures({ measure, subject, against, goal, job }: Case, outcome: Outcom
     }
     return [{ ...figure, ratio, goal: 1 + MOST_ADDED / outcome.against, absolute }]
   }
-  const each = (nanoseconds: number) => `${nanoseconds.toFixed(0)} ns an event`
-  const absolute = { subject: each(outcome.subject), against: each(outcome.against) }
-  if (job.task === 'pair') {
-    return [{ ...figure, ratio: floor ? ratio : 1 / ratio, goal, absolute }]
-  }
+  const absolute = { subject: perEvent(outcome.subject), against: perEvent(outcome.against) }
   const kib = (bytes = Number.NaN) => `${(bytes / 1024).toFixed(0)} KiB of heap`
   const grown: Figure = { ...figure, against: 'the short one', reads: 'times the cost' }
   return [
