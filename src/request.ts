@@ -140,16 +140,14 @@ export function planRequest(
   const key = idempotencyKey === true ? randomKey() : idempotencyKey
   expectType('idempotencyKey', key, 'string')
   if (key !== undefined) toHeaders({ 'idempotency-key': key })
-  let spent = false
 
-  return {
+  const plan = {
     refreshable: typeof headers === 'function',
     signal: request?.signal,
-    get spent() {
-      return spent
-    },
-    async build(attempt) {
-      if (spent) throw unrepeatable(attempt.error)
+    // Not a getter: V8 gives an object that has one a hidden class of its own.
+    spent: false,
+    async build(attempt: Attempt): Promise<OutgoingRequest> {
+      if (plan.spent) throw unrepeatable(attempt.error)
       const target = typeof input === 'function' ? await input(attempt) : input
       const url = fixed ?? locate(target, fetch)
       const from = asRequest(target)
@@ -177,7 +175,7 @@ export function planRequest(
 
       const payload =
         (typeof source === 'function' ? await source(attempt) : source) ?? (await copyBody(from))
-      spent = isOneShot(source)
+      plan.spent = isOneShot(source)
       return {
         url,
         guarded,
@@ -195,6 +193,7 @@ export function planRequest(
       }
     },
   }
+  return plan
 }
 
 export function unrepeatable(cause: SseError | undefined): SseError {
