@@ -46,6 +46,7 @@ export function pageGate(
   }
   return (attempt, interrupt) =>
     new Promise((resolve) => {
+      if (attempt.aborted) return resolve(false)
       const { navigator } = globalThis
       let open = false
       const look = ({ type }: Partial<Event>) => {
@@ -58,12 +59,15 @@ export function pageGate(
           resolve(!!type)
         }
       }
-      document?.addEventListener('visibilitychange', look, { signal: attempt })
-      if (document || navigator?.onLine !== undefined) {
-        for (const type of ['online', 'offline', 'pagehide', 'pageshow']) {
-          listen?.(type, look, { signal: attempt })
-        }
-      }
+      const page = document || navigator?.onLine !== undefined
+      const types = page ? ['online', 'offline', 'pagehide', 'pageshow'] : []
+      document?.addEventListener('visibilitychange', look)
+      for (const type of types) listen?.(type, look)
+      // One for them all: where Node emulates a page it warns of many on one signal.
+      attempt.addEventListener('abort', () => {
+        document?.removeEventListener('visibilitychange', look)
+        for (const type of types) globalThis.removeEventListener?.(type, look)
+      })
       look({})
     })
 }

@@ -36,6 +36,24 @@ export async function takeTurns(
   return costs
 }
 
+/**
+ * Measures in several processes, because a compiler's luck lasts as long as its process.
+ *
+ * @returns the last one's result with the costs of all; at once what has none
+ */
+export async function repeat<Result extends object | undefined>(
+  processes: number,
+  run: () => Promise<Result>,
+): Promise<Result> {
+  const costs: Costs[number][] = []
+  for (;;) {
+    const result = await run()
+    if (!result || !('costs' in result)) return result
+    costs.push(...(result.costs as Costs))
+    if (--processes === 0) return { ...result, costs }
+  }
+}
+
 /** The medians over the rounds, `ratio` being that of `b`'s cost divided by `a`'s. */
 export function medians(costs: Costs): { ratio: number; a: number; b: number } {
   return {

@@ -1,17 +1,17 @@
-/** The process that is measured: is one side of a pair, or does a job and prints what came of it. */
-import { here, median, medians, type Rounds, takeTurns } from '../rounds'
-import { serve } from '../side'
+/** The process that is measured: does one job and prints what came of it as JSON. */
+import { type Costs, here, median, medians, type Rounds, takeTurns } from '../rounds'
 import type { Subject } from './faces'
 import { EVENTS_PER_BLOCK, type EventSize, expected, Sum } from './fixture'
 import type { Shape } from './server.child'
 import { type SubjectName, subjects } from './subjects'
 
-export interface SideJob {
-  task: 'side'
+export interface PairJob {
+  task: 'pair'
   shape: Shape
   size: EventSize
   /** The length of a stream. */
   blocks: number
+  rounds: Rounds
 }
 export interface LengthJob {
   task: 'length'
@@ -25,13 +25,13 @@ export interface TicksJob {
   rounds: number
   count: number
 }
-export type Job = (SideJob | LengthJob | TicksJob) & {
+export type Job = (PairJob | LengthJob | TicksJob) & {
   origin: string
   subject: SubjectName
   against: SubjectName
 }
 
-interface Measured {
+export interface Measured {
   /** Nanoseconds: of CPU an event, or of latency. */
   subject: number
   against: number
@@ -42,7 +42,9 @@ interface Measured {
   /** Of the lengths alone: bytes of heap at the end of either stream. */
   heap?: { short: number; long: number }
 }
-export type Outcome = Measured | { wrong: string }
+/** Of a pair: the rival's costs first, of one reading of its stream. */
+export type Pair = { costs: Costs }
+export type Outcome<What = Measured> = What | { wrong: string }
 
 const job: Job = JSON.parse(process.argv[2] as string)
 const subject: Subject = subjects[job.subject]
@@ -71,13 +73,15 @@ async function check(name: SubjectName, shape: Shape, size: EventSize): Promise<
   if (got !== due) throw new Error(`${name}: expected ${due}, got ${got}`)
 }
 
-/** One side of a pair: the other is another process. */
-async function side({ shape, size, blocks }: SideJob): Promise<void> {
-  const wrong = await check(job.subject, shape, size).then(
-    () => undefined,
-    (error) => `${error.message}`,
+async function pair({ shape, size, blocks, rounds }: PairJob): Promise<Pair> {
+  await check(job.subject, shape, size)
+  await check(job.against, shape, size)
+  const costs = await takeTurns(
+    here(() => read(against, shape, size, blocks)),
+    here(() => read(subject, shape, size, blocks)),
+    rounds,
   )
-  serve(() => read(subject, shape, size, blocks), wrong)
+  return { costs }
 }
 
 /** The same reader on a stream and on one ten times as long, cost an event. */
@@ -154,9 +158,8 @@ function percentile99(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length * 0.99)] as number
 }
 
-if (job.task === 'side') await side(job)
-else {
-  const work = job.task === 'length' ? length(job) : ticks(job)
-  const outcome: Outcome = await work.catch((error) => ({ wrong: `${error.message}` }))
-  process.stdout.write(JSON.stringify(outcome), () => process.exit())
-}
+const work = job.task === 'pair' ? pair(job) : job.task === 'length' ? length(job) : ticks(job)
+const outcome: Outcome<Measured | Pair> = await work.catch((error) => ({
+  wrong: `${error.message}`,
+}))
+process.stdout.write(JSON.stringify(outcome), () => process.exit())

@@ -1,9 +1,8 @@
 import { bundle } from '../bundle'
 import type { Figure } from '../figure'
-import { medians, type Rounds } from '../rounds'
-import { compare } from '../side'
+import { medians, repeat } from '../rounds'
 import { withVersion } from '../versions'
-import type { Job, LengthJob, Outcome, SideJob, TicksJob } from './client.child'
+import type { Job, LengthJob, Measured, Outcome, Pair, PairJob, TicksJob } from './client.child'
 import { EVENTS_PER_BLOCK, type EventSize } from './fixture'
 import { majorOf, runClient, startServer } from './process'
 import type { Shape } from './server.child'
@@ -26,7 +25,7 @@ interface Row {
 
 interface Case extends Row {
   measure: string
-  job: (SideJob & { rounds: Rounds; pairs: number }) | LengthJob | TicksJob
+  job: PairJob | LengthJob | TicksJob
 }
 
 /** Nanoseconds that an event may take longer than through the floor. */
@@ -45,12 +44,12 @@ export async function suite({ quick, node, only = [] }: StreamOptions): Promise<
       const { measure, subject, against } = row
       const words = `${measure} / ${subject} / ${against}`
       if (!only.every((word) => words.includes(word))) continue
-      const { origin } = server
-      if (row.job.task === 'side') found.push(await pair(row, row.job, node, client, origin))
-      else {
-        const job: Job = { ...row.job, origin, subject, against }
-        found.push(...figures(row, await runClient<Outcome>(node, client, job)))
-      }
+      const job: Job = { ...row.job, origin: server.origin, subject, against }
+      const run = <What>() => runClient<Outcome<What>>(node, client, job)
+      if (row.job.task === 'pair') {
+        const processes = quick ? 1 : 3
+        found.push(pair(row, row.job.blocks, await repeat(processes, () => run<Pair>())))
+      } else found.push(...figures(row, await run<Measured>()))
     }
   } finally {
     server.stop()
@@ -81,12 +80,11 @@ function rows(quick: boolean, brief: boolean, newer: boolean): Case[] {
     { subject: 'for await', against: '@microsoft/fetch-event-source' },
     { subject: 'EventSource', against: 'eventsource' },
   ]
-  const pairs = quick ? 1 : 3
   const rounds = quick ? { rounds: 5, warmUp: 4, least: 20 } : { rounds: 7, warmUp: 5, least: 60 }
   const of = (shape: Shape, size: EventSize, blocks: number, how: string) => (row: Row) => ({
     ...row,
     measure: `${size} B events, ${how}`,
-    job: { task: 'side' as const, shape, size, blocks, rounds, pairs },
+    job: { task: 'pair' as const, shape, size, blocks, rounds },
   })
   const ticks = (subject: SubjectName): Case => ({
     subject,
@@ -118,33 +116,6 @@ function rows(quick: boolean, brief: boolean, newer: boolean): Case[] {
   ]
 }
 
-async function pair(
-  row: Case,
-  { rounds, pairs, ...job }: SideJob & { rounds: Rounds; pairs: number },
-  node: string,
-  path: string,
-  origin: string,
-): Promise<Figure> {
-  const { against, goal } = row
-  const side = (subject: SubjectName) => {
-    const task: Job = { ...job, origin, subject, against }
-    return { node, path, task }
-  }
-  const result = await compare(side(against), side(row.subject), rounds, pairs)
-  const figure = blank(row)
-  if (!result) return { ...figure, wrong: `${row.subject} or ${against}: took too long` }
-  const { ratio, a, b } = medians(result.costs)
-  const each = (milliseconds: number) =>
-    perEvent((milliseconds * 1e6) / (job.blocks * EVENTS_PER_BLOCK))
-  return {
-    ...figure,
-    ratio: figure.reads === 'times the cost' ? ratio : 1 / ratio,
-    goal,
-    absolute: { subject: each(b), against: each(a) },
-    ...(result.wrong === undefined ? {} : { wrong: result.wrong }),
-  }
-}
-
 function blank({ measure, subject, against }: Case): Figure {
   return {
     suite: 'stream',
@@ -158,6 +129,19 @@ function blank({ measure, subject, against }: Case): Figure {
 }
 
 const perEvent = (nanoseconds: number) => `${nanoseconds.toFixed(0)} ns an event`
+
+function pair(row: Case, blocks: number, outcome: Outcome<Pair>): Figure {
+  const figure = blank(row)
+  if ('wrong' in outcome) return { ...figure, wrong: outcome.wrong }
+  const { ratio, a, b } = medians(outcome.costs)
+  const each = 1e6 / (blocks * EVENTS_PER_BLOCK)
+  return {
+    ...figure,
+    ratio: figure.reads === 'times the cost' ? ratio : 1 / ratio,
+    goal: row.goal,
+    absolute: { subject: perEvent(b * each), against: perEvent(a * each) },
+  }
+}
 
 function figures(row: Case, outcome: Outcome): Figure[] {
   const { measure, goal, job } = row
