@@ -34,6 +34,7 @@ export function pageGate(
 ): Gate {
   const { document } = globalThis
   const listen = globalThis.addEventListener?.bind(globalThis)
+  const unlisten = globalThis.removeEventListener?.bind(globalThis)
   /** In the back/forward cache, which takes no page that holds a connection. */
   let frozen = false
   const turn = ({ type, persisted }: PageTransitionEvent) => {
@@ -59,14 +60,14 @@ export function pageGate(
           resolve(!!type)
         }
       }
-      const page = document || navigator?.onLine !== undefined
-      const types = page ? ['online', 'offline', 'pagehide', 'pageshow'] : []
+      const inPage = document || navigator?.onLine !== undefined
+      const types = inPage ? ['online', 'offline', 'pagehide', 'pageshow'] : []
       document?.addEventListener('visibilitychange', look)
       for (const type of types) listen?.(type, look)
       // One for them all: where Node emulates a page it warns of many on one signal.
       attempt.addEventListener('abort', () => {
         document?.removeEventListener('visibilitychange', look)
-        for (const type of types) globalThis.removeEventListener?.(type, look)
+        for (const type of types) unlisten?.(type, look)
       })
       look({})
     })

@@ -51,10 +51,10 @@ function define(): Make {
   }
   const { prototype } = Message
   const standard = MessageEvent.prototype
-  // What a runtime adds, as Chromium its `userActivation`, would throw on an object that is not its own.
+  // A runtime's own getters, as Chromium's `userActivation`, throw on an object that is not its own.
   for (const [name, { get }] of Object.entries(Object.getOwnPropertyDescriptors(standard))) {
-    if (get && !(name in prototype))
-      Object.defineProperty(prototype, name, { get: () => null, configurable: true })
+    if (!get || name in prototype) continue
+    Object.defineProperty(prototype, name, { get: () => null, configurable: true })
   }
   Reflect.deleteProperty(prototype, 'constructor')
   for (const name of Object.getOwnPropertyNames(prototype)) {

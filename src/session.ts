@@ -284,14 +284,13 @@ const OWN_OPTIONS = {
  */
 export function planSession<T>(input: EventsInput, options: StreamOptions<T> = {}): SessionPlan<T> {
   const { signal, schema, decode, fetch } = options
-  const own: Record<string, unknown> = {}
-  const init: Record<string, unknown> = {}
-  for (const [name, value] of Object.entries(options)) {
+  const isOwn = ([name]: [string, unknown]) => Object.hasOwn(OWN_OPTIONS, name)
+  const given = Object.entries(options)
+  const own = given.filter(isOwn)
+  for (const [name, value] of own) {
     const types = OWN_OPTIONS[name as keyof typeof OWN_OPTIONS]
     if (types === 'number') expectNumber(name, value, Number.MIN_VALUE)
     else if (types) expectType(name, value, types)
-    if (types === undefined) init[name] = value
-    else own[name] = value
   }
   expectOneOf('onEnd', options.onEnd, 'reconnect', 'complete')
   expectOneOf('onInvalid', options.onInvalid, 'throw', 'skip')
@@ -301,6 +300,6 @@ export function planSession<T>(input: EventsInput, options: StreamOptions<T> = {
   if (signal && typeof signal.addEventListener !== 'function') {
     throw new TypeError(`Expected signal to be an AbortSignal, got ${typeof signal}`)
   }
-  const request = planRequest(input, init)
-  return { ...own, fetch, request, signal: signal ?? request.signal }
+  const request = planRequest(input, Object.fromEntries(given.filter((entry) => !isOwn(entry))))
+  return { ...Object.fromEntries(own), fetch, request, signal: signal ?? request.signal }
 }

@@ -348,15 +348,15 @@ describe('a hostile server', () => {
     expect(time(large)).toBeLessThan(3 * time(small) + 300)
   })
 
-  test.each<[string, string, number]>([
-    ['a line byte by byte', 'x', 1],
-    ['an event of data lines without a value', 'data\n', 1],
-    ['an event of data lines of one character', 'data:x\n', 2],
-  ])('is held as text, not as a tree of strings: %s', (_, part, characters) => {
+  test.each<[string, Chunk, number]>([
+    ['a line byte by byte', encode('x'), 1],
+    ['a line letter by letter', 'x', 1],
+    ['an event of data lines without a value', encode('data\n'), 1],
+    ['an event of data lines of one character', encode('data:x\n'), 2],
+  ])('is held as text, not as a tree of strings: %s', (_, chunk, characters) => {
     setFlagsFromString('--expose-gc')
     const gc: () => void = runInNewContext('gc')
     const size = 2 ** 20
-    const chunk = encode(part)
     const parser = new EventStreamParser()
     const batch: ServerSentEvent[] = []
     parser.push('data:\ndata:', batch)
@@ -455,6 +455,36 @@ describe('properties', () => {
       }),
       parameters,
     )
+  })
+
+  // As many units as bytes, and yet not one for each: the emoji's last byte gives two.
+  test.each<[string, Uint8Array]>([
+    [
+      'an emoji, and a letter of two bytes',
+      encode(`data: 😀\n\ndata: 1\n\ndata: é${'x'.repeat(99)}\n\n`),
+    ],
+    [
+      'what is no UTF-8',
+      Uint8Array.from([
+        ...encode('data: '),
+        0xe2,
+        ...encode(`\n\ndata: ${'x'.repeat(99)}\n\ndata: `),
+        0xe2,
+        10,
+        10,
+      ]),
+    ],
+  ])('comes to the same wherever large chunks are cut: %s', (_, end) => {
+    const wire = Uint8Array.from([...encode(`:${'.'.repeat(99)}\n`), ...end])
+    const whole = read([wire])
+    expect(whole.events.length).toBeGreaterThan(1)
+    for (let first = 1; first < wire.length; first++) {
+      for (let second = first; second < wire.length; second++) {
+        const seen = read(cut(wire, [first, second]))
+        if (seen.events.length !== whole.events.length) expect.fail(`cut at ${first}, ${second}`)
+        if (second === first) expect(seen).toEqual(whole)
+      }
+    }
   })
 
   test('any bytes come to the same in any chunks, and fail in no other way than too-large', () => {

@@ -28,10 +28,10 @@ export async function takeTurns(
   }
   const costs: [number, number][] = []
   for (let round = 0; round < rounds; round++) {
-    // Each goes first in half of the rounds.
-    const first = round % 2 === 0 ? await a(timesA) : undefined
-    const second = await b(timesB)
-    costs.push([first ?? (await a(timesA)), second])
+    // They take turns at being first.
+    const early = round % 2 === 0 ? await a(timesA) : undefined
+    const costB = await b(timesB)
+    costs.push([early ?? (await a(timesA)), costB])
   }
   return costs
 }
@@ -39,18 +39,18 @@ export async function takeTurns(
 /**
  * Measures in several processes, because a compiler's luck lasts as long as its process.
  *
- * @returns the last one's result with the costs of all; at once what has none
+ * @returns the last result with the costs of all; at once the first that has no costs, a failure
  */
 export async function repeat<Result extends object | undefined>(
   processes: number,
   run: () => Promise<Result>,
 ): Promise<Result> {
   const costs: Costs[number][] = []
-  for (;;) {
+  for (let left = processes; ; left--) {
     const result = await run()
     if (!result || !('costs' in result)) return result
     costs.push(...(result.costs as Costs))
-    if (--processes === 0) return { ...result, costs }
+    if (left === 1) return { ...result, costs }
   }
 }
 

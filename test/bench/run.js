@@ -52,6 +52,9 @@ for (const [name, { module, title, eachNode }] of suites) {
       ranOn: `${ranOn(node)}, \`npm run bench -- ${name}\`.`,
       figures: await suite({ quick: values.quick, node, only }),
     }
+    if (section.figures.length === 0) {
+      throw new RangeError(`Expected words of one row or more, got ${only.join(' ')}`)
+    }
     sections.push(section)
     console.log(`${markdown(section)}\n`)
   }

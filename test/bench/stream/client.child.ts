@@ -42,7 +42,7 @@ export interface Measured {
   /** Of the lengths alone: bytes of heap at the end of either stream. */
   heap?: { short: number; long: number }
 }
-/** Of a pair: the rival's costs first, of one reading of its stream. */
+/** Of a pair: the subject's costs first, of one reading of its stream. */
 export type Pair = { costs: Costs }
 export type Outcome<What = Measured> = What | { wrong: string }
 
@@ -77,8 +77,8 @@ async function pair({ shape, size, blocks, rounds }: PairJob): Promise<Pair> {
   await check(job.subject, shape, size)
   await check(job.against, shape, size)
   const costs = await takeTurns(
-    here(() => read(against, shape, size, blocks)),
     here(() => read(subject, shape, size, blocks)),
+    here(() => read(against, shape, size, blocks)),
     rounds,
   )
   return { costs }

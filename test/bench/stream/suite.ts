@@ -48,7 +48,7 @@ export async function suite({ quick, node, only = [] }: StreamOptions): Promise<
       const run = <What>() => runClient<Outcome<What>>(node, client, job)
       if (row.job.task === 'pair') {
         const processes = quick ? 1 : 3
-        found.push(pair(row, row.job.blocks, await repeat(processes, () => run<Pair>())))
+        found.push(pairFigure(row, row.job.blocks, await repeat(processes, () => run<Pair>())))
       } else found.push(...figures(row, await run<Measured>()))
     }
   } finally {
@@ -81,7 +81,7 @@ function rows(quick: boolean, brief: boolean, newer: boolean): Case[] {
     { subject: 'EventSource', against: 'eventsource' },
   ]
   const rounds = quick ? { rounds: 5, warmUp: 4, least: 20 } : { rounds: 7, warmUp: 5, least: 60 }
-  const of = (shape: Shape, size: EventSize, blocks: number, how: string) => (row: Row) => ({
+  const pairOf = (shape: Shape, size: EventSize, blocks: number, how: string) => (row: Row) => ({
     ...row,
     measure: `${size} B events, ${how}`,
     job: { task: 'pair' as const, shape, size, blocks, rounds },
@@ -100,52 +100,53 @@ function rows(quick: boolean, brief: boolean, newer: boolean): Case[] {
     measure: 'a stream ten times as long',
     job: { task: 'length', size: 40, blocks: quick ? 5 : 20, rounds },
   })
-  const small = bursts.map(of('burst', 40, quick ? 12 : 40, '64 KiB chunks'))
-  const single = singles.map(of('chunks', 40, 6, 'one HTTP chunk each'))
+  const small = bursts.map(pairOf('burst', 40, quick ? 12 : 40, '64 KiB chunks'))
+  const single = singles.map(pairOf('chunks', 40, 6, 'one HTTP chunk each'))
   if (brief) {
     const due = [...small, ...single].filter(({ goal }) => goal !== undefined)
     return [...due, ticks('batches()'), length('batches()')]
   }
   return [
     ...small,
-    ...bursts.map(of('burst', 200, 16, '64 KiB chunks')),
+    ...bursts.map(pairOf('burst', 200, 16, '64 KiB chunks')),
     ...single,
-    ...singles.map(of('writes', 40, 1, 'one write each')),
+    ...singles.map(pairOf('writes', 40, 1, 'one write each')),
     ...(['batches()', 'for await', 'EventSource'] as const).map(ticks),
     ...(['batches()', 'for await'] as const).map(length),
   ]
 }
 
-function blank({ measure, subject, against }: Case): Figure {
+function figureOf({ measure, subject, against }: Case): Figure {
   return {
     suite: 'stream',
     measure,
     subject,
     against: withVersion(against),
     ratio: Number.NaN,
-    reads: against.endsWith('floor') ? 'times the cost' : 'times as fast',
+    reads: isFloor({ against }) ? 'times the cost' : 'times as fast',
     absolute: { subject: '', against: '' },
   }
 }
 
+const isFloor = ({ against }: Pick<Row, 'against'>) => against.endsWith('floor')
 const perEvent = (nanoseconds: number) => `${nanoseconds.toFixed(0)} ns an event`
 
-function pair(row: Case, blocks: number, outcome: Outcome<Pair>): Figure {
-  const figure = blank(row)
+function pairFigure(row: Case, blocks: number, outcome: Outcome<Pair>): Figure {
+  const figure = figureOf(row)
   if ('wrong' in outcome) return { ...figure, wrong: outcome.wrong }
   const { ratio, a, b } = medians(outcome.costs)
   const each = 1e6 / (blocks * EVENTS_PER_BLOCK)
   return {
     ...figure,
-    ratio: figure.reads === 'times the cost' ? ratio : 1 / ratio,
+    ratio: isFloor(row) ? 1 / ratio : ratio,
     goal: row.goal,
-    absolute: { subject: perEvent(b * each), against: perEvent(a * each) },
+    absolute: { subject: perEvent(a * each), against: perEvent(b * each) },
   }
 }
 
 function figures(row: Case, outcome: Outcome): Figure[] {
   const { measure, goal, job } = row
-  const figure = blank(row)
+  const figure = figureOf(row)
   if ('wrong' in outcome) return [{ ...figure, wrong: outcome.wrong }]
   const { ratio, added, heap } = outcome
   if (job.task === 'ticks') {
