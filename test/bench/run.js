@@ -1,7 +1,8 @@
 // npm run bench -- [suite] [--quick] [--no-newest]: prints the figures and puts them into
 // docs/benchmarks.md. `npm run bench -- parse llm cjk` runs those fixtures, `npm run bench -- stream
 // await floor` the rows with both words, and neither writes anything; `--quick` does not either, and
-// fails where an output is wrong or a figure is far off.
+// fails where an output is wrong or a figure is far off three times. It leaves out the sizes, which
+// size-limit holds.
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -33,9 +34,10 @@ if (only.length > 0 && named.length !== 1) {
     `Expected some of ${Object.keys(SUITES).join(', ')}, or one with words, got ${positionals.join(' ')}`,
   )
 }
-const suites = Object.entries(SUITES).filter(([name]) => named.length === 0 || named.includes(name))
+const all = Object.keys(SUITES).filter((name) => !values.quick || name !== 'size')
+const suites = named.length > 0 ? named : all
 const nodes = [process.execPath]
-if (values.newest && !values.quick && suites.some(([, { eachNode }]) => eachNode)) {
+if (values.newest && !values.quick && suites.some((name) => SUITES[name].eachNode)) {
   const node = newestNode()
   if (node === undefined) console.error('No newer Node to be had: this one only.\n')
   else if (major(node) !== major(process.execPath)) nodes.push(node)
@@ -44,7 +46,34 @@ if (values.newest && !values.quick && suites.some(([, { eachNode }]) => eachNode
 /** @type {typeof import('./report.ts')} */
 const { markdown, merge, regressions } = await load('report.ts')
 const sections = []
-for (const [name, { module, title, eachNode }] of suites) {
+for (const name of suites) await measure(name)
+
+if (values.quick) {
+  let failed = far(sections)
+  // A busy neighbour does not come back each time.
+  for (let again = 0; again < 2 && failed.length > 0; again++) {
+    const before = sections.splice(0)
+    const names = new Set(failed.map(({ suite }) => suite))
+    for (const name of names) await measure(name)
+    failed = far(sections).filter((figure) => far(before).some((other) => isSame(figure, other)))
+  }
+  for (const regression of regressions(failed)) console.error(`Failed: ${regression}`)
+  process.exitCode = failed.length > 0 ? 1 : 0
+} else if (only.length === 0) {
+  const page = new URL('../../docs/benchmarks.md', import.meta.url)
+  writeFileSync(page, merge(readFileSync(page, 'utf8'), sections))
+}
+
+function far(sections) {
+  return sections.flatMap(({ figures }) => figures.filter((each) => regressions([each]).length > 0))
+}
+
+function isSame(a, b) {
+  return ['measure', 'subject', 'against'].every((key) => a[key] === b[key])
+}
+
+async function measure(name) {
+  const { module, title, eachNode } = SUITES[name]
   const { suite } = await load(module)
   for (const node of eachNode ? nodes : nodes.slice(0, 1)) {
     const section = {
@@ -58,15 +87,6 @@ for (const [name, { module, title, eachNode }] of suites) {
     sections.push(section)
     console.log(`${markdown(section)}\n`)
   }
-}
-
-if (values.quick) {
-  const found = regressions(sections.flatMap(({ figures }) => figures))
-  for (const regression of found) console.error(`Failed: ${regression}`)
-  process.exitCode = found.length > 0 ? 1 : 0
-} else if (only.length === 0) {
-  const page = new URL('../../docs/benchmarks.md', import.meta.url)
-  writeFileSync(page, merge(readFileSync(page, 'utf8'), sections))
 }
 
 async function load(module) {
