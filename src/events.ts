@@ -211,17 +211,30 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
     return {
       subscribe: (observer) => {
         const iterator = this[Symbol.asyncIterator]()
-        const pull = (): Promise<unknown> =>
-          iterator.next().then(
-            ({ done, value }) => {
-              if (done) return observer.complete?.()
+        let closed = false
+        const unsubscribe = () => {
+          closed = true
+          iterator.return?.()
+        }
+        const pull = async () => {
+          try {
+            for (;;) {
+              const { done, value } = await iterator.next()
+              if (closed) return
+              if (done) break
               observer.next?.(value)
-              pull()
-            },
-            (error) => observer.error?.(error),
-          )
+            }
+          } catch (error) {
+            if (closed) return
+            unsubscribe()
+            // Reported as uncaught where nobody listens.
+            if (!observer.error) throw error
+            return observer.error(error)
+          }
+          observer.complete?.()
+        }
         pull()
-        return { unsubscribe: () => void iterator.return?.() }
+        return { unsubscribe }
       },
     }
   }

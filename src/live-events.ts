@@ -213,10 +213,13 @@ export class LiveEvents<E extends AnyEvent = AnyEvent, S = unknown> implements E
   readonly subscribe = (listener: () => void): (() => void) => {
     this.#listener = listener
     if (this.wanted) this.#run()
-    return () => {
-      this.#stop()
-      this.#listener = undefined
-    }
+    return this.leave
+  }
+
+  /** Lets go of the listener and of the stream, also where `subscribe` has thrown. */
+  readonly leave = (): void => {
+    this.#stop()
+    this.#listener = undefined
   }
 
   readonly open = (): void => {
@@ -372,30 +375,37 @@ export class LiveEvents<E extends AnyEvent = AnyEvent, S = unknown> implements E
   }
 }
 
+/** They may come and go. */
+const OBSERVERS = ['onOpen', 'onReconnect', 'onComment']
+/** What a function makes for each attempt, or what is given as it is. */
+const MADE = ['headers', 'json', 'body']
+
 /**
  * The options for a session, where the functions and the headers are those of now: a component makes
- * new ones with each render, which must neither reconnect nor be overlooked.
+ * new ones with each render, which must neither reconnect nor be overlooked. What is a function at
+ * the opening stays one.
  */
 function liveOptions(read: () => LiveRequest['options']): EventsOptions<unknown> {
   const { limit, immediate, reduce, initial, dedupe, ...options } = read()
   const live: Record<string, unknown> = { ...options }
-  for (const name of ['onOpen', 'onReconnect', 'onComment']) live[name] ??= () => {}
+  for (const name of OBSERVERS) live[name] ??= () => {}
   for (const [name, given] of Object.entries(live)) {
     // A schema may be callable.
     if (typeof given !== 'function' || name === 'schema') continue
     live[name] = (...args: unknown[]) => {
       const now: unknown = read()[name as keyof typeof options]
-      // An observer may come and go.
-      if (now === undefined && !name.startsWith('on')) return given(...args)
-      return typeof now === 'function' ? now(...args) : now
+      if (typeof now === 'function') return now(...args)
+      if (OBSERVERS.includes(name)) return undefined
+      return now !== undefined && MADE.includes(name) ? now : given(...args)
     }
   }
   // Not a function: that would say that a 401 can be answered.
   if (typeof (options.headers ?? {}) === 'object') {
     live.headers = {
       [Symbol.iterator]() {
-        const now = read().headers ?? {}
-        const entries = Symbol.iterator in now ? now : Object.entries(now)
+        const now = read().headers
+        const headers = (typeof now === 'function' ? options.headers : now) ?? {}
+        const entries = Symbol.iterator in headers ? headers : Object.entries(headers)
         return (entries as Iterable<[string, string]>)[Symbol.iterator]()
       },
     }

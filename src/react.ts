@@ -25,8 +25,7 @@ export type {
 } from './live-events'
 
 /**
- * What {@link useEvents} returns: the state of the stream, and three functions that never change
- * while the stream is the same.
+ * What {@link useEvents} returns: the state of the stream, and three functions that never change.
  *
  * @example
  * ```ts
@@ -45,8 +44,8 @@ export interface UseEventsResult<E extends AnyEvent = ServerSentEvent, S = E[]>
  *
  * Another URL, method or body (`json`, or a `body` that is text) is another stream: the state begins
  * anew, and it is opened where `immediate` says so or the one before was running. They are compared
- * by value. Functions and headers may be new with each render: those of the last render are used,
- * and nothing is reopened. All other options are read when the stream is opened.
+ * by value. Functions, headers and `limit` may be new with each render: those of the last render are
+ * used, and nothing is reopened. All other options are read when the stream is opened.
  *
  * Events that come together make one render.
  *
@@ -88,10 +87,24 @@ export function useEvents(
     live = create(live.wanted)
     keep(live)
   }
+  const [{ actions, turnTo }] = useState(() => lastingActions(live))
   useInsertionEffect(() => {
     live.latest = latest
+    turnTo(live)
   })
   const state = useSyncExternalStore(live.subscribe, live.read, live.read)
-  const { open, close, reconnect } = live
-  return { ...state, open, close, reconnect }
+  return { ...state, ...actions }
+}
+
+/** One set of functions for whatever stream there is. */
+function lastingActions(live: EventsActions) {
+  const actions: EventsActions = {
+    open: () => live.open(),
+    close: () => live.close(),
+    reconnect: () => live.reconnect(),
+  }
+  const turnTo = (next: EventsActions) => {
+    live = next
+  }
+  return { actions, turnTo }
 }

@@ -80,8 +80,8 @@ export type UseEventsReturn<E extends AnyEvent = ServerSentEvent, S = E[]> = {
  *
  * Another URL, method or body (`json`, or a `body` that is text) is another stream: the state begins
  * anew, and it is opened where `immediate` says so or the one before was running. They are compared
- * by value. Functions and headers may change: those of now are used for each attempt, and nothing is
- * reopened. All other options are read when the stream is opened.
+ * by value. Functions, headers and `limit` may change: those of now are used, and nothing is reopened.
+ * All other options are read when the stream is opened.
  *
  * Events that come together make one update.
  *
@@ -133,25 +133,26 @@ export function useEvents(
     new LiveEvents(key(), latest, running || (!!byItself && latest.options.immediate !== false))
   let live = create(false)
   const state = shallowRef(live.read())
-  let leave: (() => void) | undefined
+  let entered = false
   const enter = () => {
     if (scope && !scope.active) return
-    leave = live.subscribe(() => {
+    entered = true
+    live.subscribe(() => {
       state.value = live.read()
     })
   }
 
   watch(key, () => {
-    leave?.()
+    live.leave()
     live = create(live.wanted)
     state.value = live.read()
-    if (leave) enter()
+    if (entered) enter()
   })
   // Mounted, since a component that never is would not be unmounted either, and since what is
   // rendered on a server, idle, is then what the page finds.
   if (mounting) onMounted(enter)
   else enter()
-  if (scope) onScopeDispose(() => leave?.())
+  if (scope) onScopeDispose(() => live.leave())
 
   const member = <Name extends keyof EventsState<AnyEvent, unknown>>(name: Name) =>
     computed(() => state.value[name])
@@ -279,16 +280,14 @@ export function useEventSource<Events extends string[], Data = any>(
   const eventSource = shallowRef<EventSource | null>(null)
   const event = shallowRef<Events[number] | null>(null)
   const data = shallowRef<Data | null>(null)
-  const opening = immediate && toValue(url) !== undefined
+  const opening = immediate && toValue(url) !== undefined && !init.signal?.aborted
   const status = shallowRef<'CONNECTING' | 'OPEN' | 'CLOSED'>(opening ? 'CONNECTING' : 'CLOSED')
   const error = shallowRef<SseErrorEvent | null>(null)
   const lastEventId = shallowRef<string | null>(null)
   const onServer =
     !globalThis.document || (hasInjectionContext() && inject(ssrContextKey, null) !== null)
-  let wait: ReturnType<typeof setTimeout> | undefined
 
   const close = () => {
-    clearTimeout(wait)
     eventSource.value?.close()
     eventSource.value = null
     status.value = 'CLOSED'
@@ -298,8 +297,22 @@ export function useEventSource<Events extends string[], Data = any>(
     const target = toValue(url)
     if (onServer) return
     close()
-    if (target === undefined) return
-    const source = new EventSource(target, init)
+    if (target === undefined || init.signal?.aborted) return
+    let wait: ReturnType<typeof setTimeout> | undefined
+    // Who calls these by the ref takes over from a wait, and finds the status right.
+    class Source extends EventSource {
+      override reconnect(): void {
+        clearTimeout(wait)
+        status.value = 'CONNECTING'
+        super.reconnect()
+      }
+      override close(): void {
+        clearTimeout(wait)
+        status.value = 'CLOSED'
+        super.close()
+      }
+    }
+    const source = new Source(target, init)
     let failures = 0
     eventSource.value = source
     status.value = 'CONNECTING'

@@ -454,6 +454,40 @@ describe('the options of now', () => {
     expect(requests.map(({ headers }) => headers.get('x-turn'))).toEqual(['0', '1', '2'])
   })
 
+  test('what is of another kind than at the opening does not count, nor ends the stream', async () => {
+    const feeds = [liveResponse(), liveResponse()]
+    const { live, requests } = play(
+      feeds.map(({ response }) => response),
+      { until: ({ data }: ServerSentEvent) => data === 'end', headers: { 'x-turn': '0' } },
+    )
+    const { fetch, retry } = live.latest.options
+    await until(live, 'open')
+    const headers = () => ({ 'x-turn': '1' })
+    live.latest = { input: FEED, options: { fetch, retry, headers, until: 'stop' } as never }
+    feeds[0]?.write('data: a\n\n')
+    await vi.waitFor(() => expect(live.read().data).toBe('a'))
+    feeds[0]?.end()
+    await vi.waitFor(() => expect(requests.length).toBe(2))
+    expect(requests[1]?.headers.get('x-turn')).toBe('0')
+    feeds[1]?.write('data: end\n\n')
+    await until(live, 'closed')
+    expect(live.read().error).toBeUndefined()
+  })
+
+  test('what a function makes for an attempt may be given as it is later', async () => {
+    const feeds = [liveResponse(), liveResponse()]
+    const { live, requests } = play(
+      feeds.map(({ response }) => response),
+      { headers: () => ({ 'x-turn': '0' }) },
+    )
+    const { fetch, retry } = live.latest.options
+    await until(live, 'open')
+    live.latest = { input: FEED, options: { fetch, retry, headers: { 'x-turn': '1' } } as never }
+    feeds[0]?.end()
+    await vi.waitFor(() => expect(requests.length).toBe(2))
+    expect(requests.map(({ headers }) => headers.get('x-turn'))).toEqual(['0', '1'])
+  })
+
   test('headers that are no function are not asked for again after a 401', async () => {
     const { live, requests } = play([new Response(null, { status: 401 })], { headers: { a: '1' } })
     await until(live, 'closed')

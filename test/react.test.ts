@@ -247,6 +247,31 @@ describe('useEvents', () => {
     expect(feed.requests.length).toBe(1)
   })
 
+  test('the functions of the first render serve the streams that follow', async () => {
+    const feed = await serveFeed()
+    const made: UseEventsResult[] = []
+    const { texts, rerender } = render(
+      (room: string | null) => {
+        const stream = useEvents(room && `${feed.url}/${room}`)
+        made.push(stream)
+        return `${room}:${stream.status}`
+      },
+      null as string | null,
+    )
+    await last(texts, 'null:idle')
+    const { open, close, reconnect } = made[0] as UseEventsResult
+    rerender('b')
+    await last(texts, 'b:open')
+    close()
+    await last(texts, 'b:closed')
+    reconnect()
+    await last(texts, 'b:open')
+    open()
+    await feed.socketsToBe(1)
+    await vi.waitFor(() => expect(feed.requests.length).toBe(3))
+    for (const stream of made) expect(stream).toMatchObject({ open, close, reconnect })
+  })
+
   test('with immediate: false it waits for open(); close, reconnect and open never change', async () => {
     const feed = await serveFeed()
     const made: UseEventsResult[] = []

@@ -17,7 +17,8 @@ import { type Feed, serveFeed } from './support/feed'
 function observer(story: string[]) {
   return {
     next: ({ data }: ServerSentEvent) => void story.push(data),
-    error: (error: { code?: string }) => void story.push(`error:${error.code ?? error}`),
+    error: (error: unknown) =>
+      void story.push(`error:${(error as { code?: string }).code ?? error}`),
     complete: () => void story.push('complete'),
   }
 }
@@ -194,5 +195,46 @@ describe('subscribe() by itself', () => {
     feed.write('data: a\n\ndata: b\n\n')
     await feed.socketsToBe(0)
     expect(story).toEqual(['a'])
+  })
+})
+
+describe('the observable without RxJS', () => {
+  const observable = (url: string) => events(url)['@@observable']()
+
+  test('after unsubscribe() nothing is heard, not even the end', async () => {
+    const feed = await serveFeed()
+    const story: string[] = []
+    const { unsubscribe } = observable(feed.url).subscribe(observer(story))
+    await feed.openToBe(1)
+    unsubscribe()
+    await feed.socketsToBe(0)
+    expect(story).toEqual([])
+  })
+
+  test('an observer that throws hears of it, and the socket is closed', async () => {
+    const feed = await serveFeed()
+    const story: string[] = []
+    const next = () => {
+      throw new Error('full')
+    }
+    observable(feed.url).subscribe({ ...observer(story), next })
+    await feed.openToBe(1)
+    feed.write('data: a\n\n')
+    await told(story, 'error:Error: full')
+    await feed.socketsToBe(0)
+  })
+
+  test('what nobody listens for is reported as uncaught', async () => {
+    const feed = await serveFeed(() => 403)
+    const errors: unknown[] = []
+    const note = (error: unknown) => void errors.push(error)
+    const others = process.listeners('unhandledRejection')
+    process.removeAllListeners('unhandledRejection').on('unhandledRejection', note)
+    onTestFinished(() => {
+      process.removeAllListeners('unhandledRejection')
+      for (const other of others) process.on('unhandledRejection', other)
+    })
+    observable(feed.url).subscribe({})
+    await vi.waitFor(() => expect(errors).toMatchObject([{ status: 403 }]))
   })
 })

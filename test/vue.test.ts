@@ -30,7 +30,11 @@ import { uncaught } from './support/uncaught'
 vi.stubGlobal('EventSource', StandardEventSource)
 
 /** Mounts a component with this setup, whose root shows what `show` makes. */
-function mount<T>(setup: () => T, show: (made: T) => unknown = () => '') {
+function mount<T>(
+  setup: () => T,
+  show: (made: T) => unknown = () => '',
+  onError?: (error: unknown) => void,
+) {
   let made!: T
   const texts: string[] = []
   const app = createApp(
@@ -43,6 +47,7 @@ function mount<T>(setup: () => T, show: (made: T) => unknown = () => '') {
       }
     }),
   )
+  app.config.errorHandler = onError
   const root = document.createElement('div')
   app.mount(root)
   let mounted = true
@@ -312,6 +317,37 @@ describe('useEvents in a component', () => {
     app.mount(document.createElement('div'))
     onTestFinished(() => app.unmount())
     expect(handled).toEqual([new RangeError('Expected limit >= 0, got -1')])
+  })
+
+  test('an input that can never work may be followed by one that does', async () => {
+    const feed = await serveFeed()
+    const url = ref('http://')
+    const handled: unknown[] = []
+    const { status, unmount } = mount(
+      () => useEvents(url),
+      () => '',
+      (error) => handled.push(error),
+    )
+    expect([status.value, handled.length]).toEqual(['idle', 1])
+    url.value = feed.url
+    await vi.waitFor(() => expect(status.value).toBe('open'))
+    unmount()
+    await feed.socketsToBe(0)
+  })
+
+  test('nothing opens after an unmount, even where the mount failed', async () => {
+    const feed = await serveFeed()
+    const options = reactive({ limit: -1 })
+    const { open, unmount } = mount(
+      () => useEvents(feed.url, options),
+      () => '',
+      () => {},
+    )
+    unmount()
+    options.limit = 1
+    open()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(feed.requests.length).toBe(0)
   })
 
   test('a function of the attempt comes from a getter', async () => {
@@ -682,5 +718,48 @@ describe('useEventSource, where VueUse falls short', () => {
     abort.abort()
     expect(status.value).toBe('CLOSED')
     await feed.socketsToBe(0)
+  })
+
+  test('ours opens nothing with a signal that is aborted', async () => {
+    const feed = await serveFeed()
+    const room = ref('a')
+    const abort = new AbortController()
+    const { status } = mount(() =>
+      useEventSource(() => `${feed.url}/${room.value}`, [], { signal: abort.signal }),
+    )
+    await vi.waitFor(() => expect(status.value).toBe('OPEN'))
+    abort.abort()
+    room.value = 'b'
+    await nextTick()
+    expect([status.value, feed.requests.length]).toEqual(['CLOSED', 1])
+  })
+
+  test('ours follows its source, whose reconnect() and close() take over from a wait', async () => {
+    const feed = await serveFeed((_, number) => (number === 1 ? 503 : 200))
+    const { status, error, eventSource } = mount(() =>
+      useEventSource(feed.url, [], { autoReconnect: { delay: 60 } }),
+    )
+    await vi.waitFor(() => expect(error.value).not.toBeNull(), { interval: 2 })
+    eventSource.value?.reconnect()
+    expect(status.value).toBe('CONNECTING')
+    await vi.waitFor(() => expect(status.value).toBe('OPEN'))
+    await new Promise((resolve) => setTimeout(resolve, 90))
+    expect(feed.requests.length).toBe(2)
+    eventSource.value?.close()
+    expect(status.value).toBe('CLOSED')
+    eventSource.value?.reconnect()
+    expect(status.value).toBe('CONNECTING')
+    await vi.waitFor(() => expect(status.value).toBe('OPEN'))
+  })
+
+  test('ours is not opened again by a wait when its source was closed meanwhile', async () => {
+    const feed = await serveFeed(() => 503)
+    const { status, error, eventSource } = mount(() =>
+      useEventSource(feed.url, [], { autoReconnect: { delay: 30 } }),
+    )
+    await vi.waitFor(() => expect(error.value).not.toBeNull(), { interval: 2 })
+    eventSource.value?.close()
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    expect([status.value, feed.requests.length]).toEqual(['CLOSED', 1])
   })
 })
