@@ -19,10 +19,10 @@ test('the relay: a place asked for is passed on, so are the events, and who leav
     fetch: (url, init) => worker.fetch(new Request(url, init)),
   })
   const reading = through[Symbol.asyncIterator]()
-  upstream.write('id: 8\ndata: hello\n\n')
+  upstream.write('id: 8\nevent: price\ndata: {\ndata: "gold": 7}\n\n')
   expect((await reading.next()).value).toEqual({
-    type: 'message',
-    data: '"hello"',
+    type: 'price',
+    data: '{\n"gold": 7}',
     lastEventId: '8',
   })
   await reading.return?.()

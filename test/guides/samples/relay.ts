@@ -12,7 +12,8 @@ export default {
       async pull(controller) {
         const { done, value } = await iterator.next()
         if (done) return controller.close()
-        const text = `id: ${value.lastEventId}\ndata: ${JSON.stringify(value.data)}\n\n`
+        const data = value.data.replaceAll('\n', '\ndata: ') // One field for each line.
+        const text = `id: ${value.lastEventId}\nevent: ${value.type}\ndata: ${data}\n\n`
         controller.enqueue(new TextEncoder().encode(text))
       },
       cancel: () => upstream.close(),
