@@ -1,3 +1,5 @@
+import type { Awaitable, FetchSignal } from './platform'
+
 /** The longest delay a timer can keep; a longer one would fire at once. */
 const LONGEST = 2 ** 31 - 1
 
@@ -6,24 +8,65 @@ export function later(run: () => void, delay: number): ReturnType<typeof setTime
   return setTimeout(run, Math.min(delay, LONGEST))
 }
 
-/** Settles as `work` does, or rejects with the signal's reason as soon as that is aborted. */
-export function abortable<T>(signal: AbortSignal, work: T | PromiseLike<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason)
-    if (signal.aborted) abort()
-    // Once: work that never settles must not keep a listener on the signal after its abort.
-    else signal.addEventListener('abort', abort, { once: true })
-    Promise.resolve(work)
-      .finally(() => signal.removeEventListener('abort', abort))
-      .then(resolve, reject)
-  })
+/** Milliseconds that can be waited for; anything else counts as not given. */
+export function time<T>(value: unknown, fallback: T): number | T {
+  return Number.isFinite(value) && (value as number) >= 0 ? (value as number) : fallback
 }
 
-/** Resolves after `delay` milliseconds; rejects with the signal's reason if that is aborted first. */
-export function sleep(delay: number, signal: AbortSignal): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const wait = new Promise<void>((resolve) => {
-    timer = later(resolve, delay)
-  })
-  return abortable(signal, wait).finally(() => clearTimeout(timer))
+/**
+ * The time that something runs, with why it ended. It keeps the reason by itself, because the
+ * `AbortController` of React Native and of older polyfills loses it.
+ */
+export class Lifetime {
+  readonly signal: FetchSignal
+  ended = false
+  reason: unknown
+  private readonly _control = new AbortController()
+  private _interrupt: ((reason: unknown) => void) | undefined
+
+  constructor() {
+    this.signal = this._control.signal
+  }
+
+  /** The first reason counts. */
+  end(reason: unknown): void {
+    if (this.ended) return
+    this.ended = true
+    this.reason = reason
+    this._control.abort(reason)
+    this._interrupt?.(reason)
+  }
+
+  /**
+   * Settles as `work` does, or rejects with the reason as soon as this ends: also where it ends in
+   * the microtasks between the two. One at a time.
+   */
+  async race<T>(work: Awaitable<T>): Promise<T> {
+    const value = await new Promise<T>((resolve, reject) => {
+      this._interrupt = reject
+      if (this.ended) reject(this.reason)
+      Promise.resolve(work).then(resolve, reject)
+    })
+    this.check()
+    return value
+  }
+
+  /** @throws the reason, once this has ended */
+  check(): void {
+    if (this.ended) throw this.reason
+  }
+
+  /** @throws the reason, as soon as this ends */
+  async sleep(delay: number): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined
+    try {
+      await this.race(
+        new Promise<void>((resolve) => {
+          timer = later(resolve, delay)
+        }),
+      )
+    } finally {
+      clearTimeout(timer)
+    }
+  }
 }

@@ -1,17 +1,20 @@
+import type { ServerSentEvent } from './parser/event'
+import type { FetchResponse } from './platform'
+
 /**
  * Why a stream, or one attempt at it, failed. This is the contract to switch on:
  * - `network`: the request failed, or the connection was lost while the body was read
- * - `status`: the server answered with a status other than 200
+ * - `status`: the server answered with a status that is no stream
  * - `content-type`: the response is not `text/event-stream`
  * - `redirect`: a redirect would have sent the caller's headers to another origin
- * - `timeout`: no response headers within `connectTimeout`
+ * - `timeout`: the stream was not open within `connectTimeout`
  * - `idle`: no byte for `idleTimeout`
- * - `truncated`: the body ended before the event that `until` names
- * - `too-large`: a line or an event is over `maxEventSize`
- * - `data`: an event's data is not what `until`, `decode` or `schema` take
- * - `refused`: `onOpen` threw
- * - `unrepeatable`: a retry would need a body that can be read only once
- * - `auth`: the `headers` function failed
+ * - `truncated`: the body ended within an event, or before the event that `until` names
+ * - `too-large`: an event is over `maxEventSize`
+ * - `data`: `decode`, `until` or `cursor` threw on an event
+ * - `refused`: `accept` or `onOpen` refused the response, or `fail()` was called
+ * - `unrepeatable`: the request cannot, or must not, be sent again
+ * - `auth`: a function of the request failed: the user has to log in again
  *
  * @example
  * ```ts
@@ -49,20 +52,26 @@ export type SseErrorCode =
  * ```
  */
 export interface SseErrorDetails {
-  /** The response's status. Default: none came. */
-  status?: number
+  /** The status that was refused. Default: none was. */
+  status?: number | undefined
+  /** Milliseconds that the server asks a client to wait. Default: it does not. */
+  retryAfter?: number | undefined
+  /** Where a refused redirect leads. Default: none was refused. */
+  location?: string | undefined
   /** The response. Default: none came. */
-  response?: Response
-  /** The beginning of the response's text, 4 KiB at most. Default: it was not read. */
-  body?: string
+  response?: FetchResponse | undefined
+  /** The beginning of the text that came in place of events, 64 KiB at most. Default: none. */
+  body?: string | undefined
+  /** The event that could not be handed over. Default: none. */
+  event?: ServerSentEvent | undefined
+  /** Whether a new attempt is worth while. Default: by the code and the status. */
+  retriable?: boolean | undefined
   /** The error below this one. Default: none. */
   cause?: unknown
 }
 
-const TRANSIENT = 'network timeout idle truncated'
-
-/** The statuses retried by default. */
-export const RETRIED_STATUSES: readonly number[] = [408, 425, 429, 500, 502, 503, 504]
+/** Known by every copy of this module, in either format. */
+const BRAND = Symbol.for('tidings.SseError')
 
 /**
  * The one error of this library. Misuse throws a `TypeError` or `RangeError` before any request,
@@ -83,31 +92,71 @@ export const RETRIED_STATUSES: readonly number[] = [408, 425, 429, 500, 502, 503
 export class SseError extends Error {
   /** What happened, for a `switch`: the contract; messages may change. */
   readonly code: SseErrorCode
-  /** The response's status, where a response came. */
+  /** The status that was refused; `undefined` where the response was a stream, or none came. */
   readonly status: number | undefined
-  /** The refused response; its body has been read or dropped. */
-  readonly response: Response | undefined
-  /** The first 4 KiB, at most, of a refused response's text. */
-  readonly body: string | undefined
+  /** Milliseconds that the server asked to wait, where it did. */
+  retryAfter: number | undefined
   /** Whether the default policy holds a new attempt worth while. */
-  readonly retriable: boolean
+  retriable: boolean
   /** The number of the attempt that failed; the first is 1, and 0 stands for none. */
   attempt = 0
+  // Not enumerable, so that printing an error shows no ticket, cookie or customer's data.
+  /** The response, where one came; the body of a refused one has been read or dropped. */
+  declare readonly response: FetchResponse | undefined
+  /** The beginning of the text that came in place of events, 64 KiB at most. */
+  declare readonly body: string | undefined
+  /** Where a refused redirect leads. */
+  declare readonly location: string | undefined
+  /** The event that `decode`, `until` or `cursor` threw on. */
+  declare readonly event: ServerSentEvent | undefined
 
   /** For tests of yours; the library makes its own. */
-  constructor(code: SseErrorCode, message: string, details: SseErrorDetails = {}) {
-    super(message, 'cause' in details ? { cause: details.cause } : undefined)
+  constructor(code: SseErrorCode, message: string | false = false, details: SseErrorDetails = {}) {
+    const { status, response, body, location, event, retriable } = details
+    super(
+      message || [code, status, originOf(location ?? response?.url)].filter(Boolean).join(' '),
+      'cause' in details ? { cause: details.cause } : undefined,
+    )
     this.code = code
-    this.status = details.status
-    this.response = details.response
-    this.body = details.body
+    this.status = status
+    this.retryAfter = details.retryAfter
     this.retriable =
-      TRANSIENT.includes(code) ||
-      (code === 'status' && RETRIED_STATUSES.includes(details.status as number))
+      retriable ??
+      (code === 'status' ? isPassing(status) : /^(network|timeout|idle|truncated)$/.test(code))
+    for (const [name, value] of [
+      ['response', response],
+      ['body', body],
+      ['location', location],
+      ['event', event],
+      [BRAND, true],
+    ] as const) {
+      Object.defineProperty(this, name, { value, configurable: true })
+    }
   }
 
   /** `'SseError'`, whatever a bundler makes of the class's name. */
   override get name(): string {
     return 'SseError'
+  }
+
+  /** Also true of an error that another copy of this package has made. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return Object.hasOwn(this, Symbol.hasInstance)
+      ? !!Object(value)[BRAND]
+      : Function.prototype[Symbol.hasInstance].call(this, value)
+  }
+}
+
+/** Whether a status passes by itself: trouble of the moment, not of the request. */
+export function isPassing(status: number | undefined): boolean {
+  return /^(408|425|429|5(?!0[15])\d\d)$/.test(`${status}`)
+}
+
+/** Of a URL, the part that holds no secret. */
+export function originOf(url: string | undefined): string | undefined {
+  try {
+    return new URL(url as string).origin
+  } catch {
+    return undefined
   }
 }

@@ -1,4 +1,4 @@
-import type { ServerSentEvent } from '../src/parser'
+import type { ServerSentEvent } from '../src/parser/event'
 
 /** What a wire text comes to. */
 export interface Outcome {

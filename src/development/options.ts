@@ -1,0 +1,3 @@
+import type { EventsInput } from '../transport/request'
+
+export function checkEvents(_input: EventsInput, _options: object): void {}

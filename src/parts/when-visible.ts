@@ -1,0 +1,43 @@
+import { later } from '../abort'
+import type { Gate } from '../session/gate'
+
+/**
+ * A gate for pages: it lets the connection go once the page has been hidden for a while, keeps the
+ * place, and connects again when the page is visible. Where there is no page it is always open. A
+ * request that must not be repeated stays open.
+ *
+ * @param options - `after`: milliseconds hidden before the connection is let go. Default: 0
+ *
+ * @example
+ * ```ts
+ * import { events, whenVisible } from 'tidings'
+ *
+ * const feed = events('/api/feed', { gate: whenVisible({ after: 60_000 }) })
+ * ```
+ */
+export function whenVisible({ after = 0 }: { after?: number | undefined } = {}): Gate {
+  return ({ signal, release }) => {
+    const { document } = globalThis
+    if (!document) return
+    let timer: ReturnType<typeof setTimeout> | undefined
+    let arrive: (() => void) | undefined
+    const look = () => {
+      clearTimeout(timer)
+      if (!document.hidden) arrive?.()
+      else if (!arrive) timer = later(release, after)
+    }
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer)
+      document.removeEventListener('visibilitychange', look)
+      arrive?.()
+    })
+    document.addEventListener('visibilitychange', look)
+    if (!document.hidden) return
+    return new Promise<void>((resolve) => {
+      arrive = () => {
+        arrive = undefined
+        resolve()
+      }
+    })
+  }
+}

@@ -1,0 +1,191 @@
+import { SseError } from '../errors'
+import type { AnyEvent, ServerSentEvent } from '../parser/event'
+import type { Awaitable } from '../platform'
+import type { AnySession } from './session'
+
+/** In the types alone, so that `JSON.parse`, whose second parameter this is, can be `decode`. */
+type Reviver = NonNullable<Parameters<typeof JSON.parse>[1]>
+
+/** A type argument that is an event (or a union of them) is taken as it is; any other types `data`. */
+export type EventFor<T> = 0 extends 1 & T
+  ? // biome-ignore lint/suspicious/noExplicitAny: what was asked for
+    ServerSentEvent<string, any>
+  : [T] extends [never]
+    ? never
+    : [T] extends [AnyEvent]
+      ? T
+      : ServerSentEvent<string, T>
+
+type DataOf<T> = EventFor<T> extends infer E extends AnyEvent ? E['data'] : never
+
+/**
+ * Makes an event's `data` of its text, now or by a promise; `undefined` leaves the event out.
+ *
+ * @example
+ * ```ts
+ * import { type Decode, events } from 'tidings'
+ *
+ * const decode: Decode<number> = (data) => (data === '' ? undefined : Number(data))
+ * for await (const { data } of events('/api/price', { decode })) show(data.toFixed(2))
+ * ```
+ */
+export type Decode<T> = (
+  data: string,
+  event: ServerSentEvent & Reviver,
+) => Awaitable<T | NoInfer<DataOf<T>> | undefined>
+
+/** A `decode` that knows its events: what `validated` makes. */
+export interface Decoder<E> {
+  /** Makes the data of an event; `undefined` leaves it out. */
+  readonly decode: (data: string, event: ServerSentEvent) => Awaitable<unknown>
+  /** For the types alone; no value has it. */
+  readonly '~events'?: { readonly event: E } | undefined
+}
+
+/** What looks at the events. `NoInfer`: `decode` alone says what `data` is. */
+export interface WatchingOptions<E> {
+  /**
+   * What ends the stream, as complete. A text: compared with the data as it came, and not delivered.
+   * `{ type }`: compared with the type, before `decode`, and delivered. A function: sees each
+   * delivered event, the last one included. A stream that ends before it is `truncated`.
+   */
+  until?: string | { readonly type: string } | ((event: E) => boolean) | undefined
+  /**
+   * Where to go on after a delivered event, such as a number in its data; `undefined` leaves the
+   * cursor where it is. Default: the last event ID is the cursor.
+   */
+  cursor?: ((event: E) => string | number | undefined) | undefined
+}
+
+/** Hands over the next event that was read: counts it, and moves the cursor. */
+export type Take = (session: AnySession) => AnyEvent | undefined
+
+/** Nothing to do with the events is the common case: they go through as they came. */
+export function plainTake(session: AnySession): ServerSentEvent | undefined {
+  const event = session.parser?.next()
+  if (event !== undefined) session.deliver(event)
+  return event
+}
+
+/** What takes events, with the options that look at them. */
+export interface Taking {
+  readonly take: Take
+  /** Whether the unfinished last block of a body is the terminal event. */
+  readonly ends: (event: ServerSentEvent, lineEnded: boolean) => Awaitable<boolean>
+}
+
+/**
+ * With the options that look at events. An event that one of them throws on has been delivered, to
+ * the error: a new iteration goes on after it.
+ *
+ * @param skip - given an event and its block's own `id`, whether to pass the event over
+ */
+export function takeWith(
+  {
+    until,
+    cursor,
+    decode: given,
+  }: WatchingOptions<AnyEvent> & { decode?: Decode<never> | Decoder<never> | undefined },
+  skip: ((event: ServerSentEvent, id: string | undefined) => boolean) | undefined,
+): Taking {
+  const decode = (typeof given === 'object' ? given.decode.bind(given) : given) as
+    | Decode<unknown>
+    | undefined
+  const terminal = typeof until === 'object' ? until.type : undefined
+
+  /** An event that one of the options throws on: it has been delivered, to the error. */
+  const guard = <V>(session: AnySession, event: ServerSentEvent, run: () => V): V => {
+    try {
+      return run()
+    } catch (cause) {
+      session.deliver(event)
+      throw new SseError(
+        'data',
+        __DEV__ &&
+          `Expected an event that decode, until, cursor and skip take, got one of type ${JSON.stringify(event.type)} that one of them threw on; its error is the cause, the event is in error.event`,
+        { cause, event },
+      )
+    }
+  }
+
+  const asDecoded = ({ type, lastEventId }: ServerSentEvent, data: unknown): AnyEvent => ({
+    type,
+    data,
+    lastEventId,
+  })
+
+  const finish = (session: AnySession, raw: ServerSentEvent, data: unknown) => {
+    if (raw.type === terminal) session.complete = true
+    if (data === undefined) {
+      session.deliver(raw, undefined, true)
+      return undefined
+    }
+    const event = decode ? asDecoded(raw, data) : raw
+    return guard(session, raw, () => {
+      session.deliver(raw, cursor?.(event))
+      if (typeof until === 'function' && until(event)) session.complete = true
+      return event
+    })
+  }
+
+  const take: Take = (session) => {
+    const ready = session.decoded
+    if (ready) {
+      session.decoded = undefined
+      const event = ready()
+      if (event) return event
+    }
+    while (!session.complete) {
+      const { parser } = session
+      const raw = parser?.next()
+      if (!parser || raw === undefined) return undefined
+      if (skip && guard(session, raw, () => skip(raw, parser._id))) {
+        parser.lastEventId = session.cursor.lastEventId
+        continue
+      }
+      if (raw.data === until) {
+        session.complete = true
+        return undefined
+      }
+      const value = decode
+        ? guard(session, raw, () => decode(raw.data, raw as Parameters<typeof decode>[1]))
+        : raw.data
+      if (isPromise(value)) {
+        session.decoding = Promise.resolve(value).then(
+          (data) => {
+            session.decoded = () => finish(session, raw, data)
+          },
+          (cause) => {
+            session.decoded = () =>
+              guard(session, raw, () => {
+                throw cause
+              })
+          },
+        )
+        return undefined
+      }
+      const event = finish(session, raw, value)
+      if (event) return event
+    }
+    return undefined
+  }
+
+  return {
+    take,
+    async ends(raw, lineEnded) {
+      if (typeof until === 'string') return raw.data === until
+      if (!lineEnded || typeof until !== 'function') return lineEnded && raw.type === terminal
+      try {
+        const data = decode ? await decode(raw.data, raw as never) : raw.data
+        return data !== undefined && until(asDecoded(raw, data))
+      } catch {
+        // What is cut cannot be decoded.
+        return false
+      }
+    },
+  }
+}
+
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | undefined)?.then === 'function'
+}

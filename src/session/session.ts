@@ -1,0 +1,709 @@
+import { Lifetime, later, time } from '../abort'
+import { SseError } from '../errors'
+import type { AnyEvent, ServerSentEvent } from '../parser/event'
+import { EventStreamParser } from '../parser/parser'
+import type { Awaitable, FetchSignal } from '../platform'
+import { admit, type ConnectionOptions, openBody, turn } from '../transport/connection'
+import { drop, exchange, networkError } from '../transport/exchange'
+import {
+  type RequestOptions,
+  type RequestPlan,
+  type Resume,
+  unrepeatable,
+} from '../transport/request'
+import { watchSilence } from '../transport/silence'
+import type { Cursor } from './cursor'
+import type { Take } from './decode'
+import type { Gate } from './gate'
+import { alight, board, type Passenger, settled } from './page'
+import { isProgress } from './progress'
+import { askedBy } from './retry'
+
+/**
+ * Where a stream is in its life: `'idle'` before the first `next()`, `'waiting'` between attempts.
+ *
+ * @example
+ * ```ts
+ * import type { EventStreamStatus } from 'tidings'
+ *
+ * const labels: Record<EventStreamStatus, string> = {
+ *   idle: 'Not started',
+ *   connecting: 'Connecting',
+ *   open: 'Live',
+ *   waiting: 'Connection lost, trying again',
+ *   closed: 'Closed',
+ * }
+ * ```
+ */
+export type EventStreamStatus = 'idle' | 'connecting' | 'open' | 'waiting' | 'closed'
+
+/**
+ * Why the connection is made anew, and when.
+ *
+ * @example
+ * ```ts
+ * import { events, type Reconnect } from 'tidings'
+ *
+ * const onReconnect = ({ error, delay }: Reconnect) =>
+ *   show(`${error?.message ?? 'The stream ended'}. Again in ${Math.ceil(delay / 1000)} s.`)
+ * const feed = events('/api/feed', { onReconnect })
+ * ```
+ */
+export interface Reconnect {
+  /** What ended the attempt; `undefined` after a clean end of the body. */
+  readonly error: SseError | undefined
+  /** Milliseconds until the next attempt. */
+  readonly delay: number
+  /** Attempts in a row, this one included, that ended without progress. */
+  readonly failures: number
+  /** The number of the attempt that ended; the first is 1. */
+  readonly attempt: number
+}
+
+/** Everything that a session needs to know. What is optional costs nothing where a face leaves it out. */
+export interface SessionPlan extends ConnectionOptions {
+  readonly request: RequestPlan
+  readonly fetch?: RequestOptions['fetch']
+  readonly signal?: FetchSignal | null | undefined
+  /** Which event is next. */
+  readonly take: Take
+  /** Milliseconds before the next attempt, or `false` to give up. */
+  readonly decide: (session: AnySession) => Awaitable<number | false>
+  /** Milliseconds, until the server asks for another. */
+  readonly reconnectionTime: number
+  readonly resume?: Resume | undefined
+  readonly gate?: Gate | undefined
+  /** The stream has an end: `until`. */
+  readonly finite?: boolean
+  /** Whether an unfinished last block is the terminal event. */
+  readonly ends?: ((event: ServerSentEvent, lineEnded: boolean) => Awaitable<boolean>) | undefined
+  readonly incomplete?: 'drop' | 'deliver' | undefined
+  readonly onEnd?: 'reconnect' | 'complete' | undefined
+  readonly statuses?: RegExp
+  readonly authStatuses?: readonly number[] | undefined
+  readonly connectTimeout?: number | undefined
+  readonly idleTimeout?: number | ((response: Response) => number | undefined) | undefined
+  readonly resetAfter?: number | undefined
+  readonly parser?: ConstructorParameters<typeof EventStreamParser<ServerSentEvent>>[0]
+  readonly onReconnect?: ((reconnect: Reconnect) => void) | undefined
+  /** Lets `decide` judge what is no `SseError`; without it, that ends the session. */
+  readonly wrap?: (thrown: unknown) => SseError
+  /** Called when the session has passed to another state, which is whole by then. */
+  readonly changed?: (session: AnySession) => void
+}
+
+/** A session, whatever its face hands over. */
+// biome-ignore lint/suspicious/noExplicitAny: the face alone knows
+export type AnySession = Session<any>
+
+/** How a session has ended: once, for one reason. */
+export type Over =
+  | { readonly reason: 'closed' | 'complete' | 'no-content' }
+  | { readonly reason: 'aborted' | 'failed'; readonly error: unknown }
+
+// Why an attempt has ended, beside errors.
+const START = Symbol()
+const CLEAN = Symbol()
+const RECONNECT = Symbol()
+const LET_GO = Symbol()
+const OVER = Symbol()
+
+/** Reads after which other tasks get a turn: bytes that are all there arrive in microtasks. */
+const READS_PER_TURN = 64
+/** Milliseconds that other tasks may be kept waiting. */
+const TURN = 20
+/** Milliseconds: no server, and no policy, makes a hot loop. */
+const SHORTEST = 100
+/** Times in a row that a redeployed server may answer with something else. */
+const MOST_STRAYS = 5
+
+/**
+ * The reconnect loop, the only one, and what every face reads its events from. A face pulls: nothing
+ * is requested, read or parsed before `next()` asks for it.
+ */
+export class Session<R> implements Passenger {
+  status: EventStreamStatus = 'idle'
+  /** When the next attempt is due, in milliseconds since 1970. */
+  retryAt: number | undefined = undefined
+  failures = 0
+  /** The number of the attempt that runs, or of the last. */
+  attempt = 0
+  /** The response being read. */
+  response: Response | undefined = undefined
+  /** The last response that was accepted, or none since the last request. */
+  answer: Response | undefined = undefined
+  /** What ended the last attempt. */
+  error: SseError | undefined = undefined
+  over: Over | undefined = undefined
+  /** The request of the last attempt has been sent. */
+  sent = false
+  /** The caller has said that the request may be repeated. */
+  word = false
+  /** The last attempt was answered by one of `authStatuses`. */
+  unauthorized = false
+
+  // What `take` reads and writes.
+  parser: Pick<EventStreamParser, 'next' | 'lastEventId' | 'reconnectionTime' | '_id'> | undefined =
+    undefined
+  /** The terminal event has come. */
+  complete = false
+  /** A decode that is under way, and what it has come to. */
+  decoding: Promise<void> | undefined = undefined
+  decoded: (() => AnyEvent | undefined) | undefined = undefined
+  /** When the request or the read that is pending began, in milliseconds since 1970. */
+  since = Number.POSITIVE_INFINITY
+
+  readonly plan: SessionPlan
+  readonly cursor: Cursor
+  private readonly _hand: (session: AnySession) => R | undefined
+  private readonly _end: R
+  private _life = new Lifetime()
+  private _reader: ReturnType<typeof openBody>
+  private _stopWatching: (() => void) | undefined = undefined
+  /** Why the attempt ended that ended last, where nobody has ended it. */
+  private _why: unknown = START
+  private _headers: Headers | undefined = undefined
+
+  // Of the connection that is open, or was last.
+  private _openedAt = 0
+  private _count = 0
+  private _last: ServerSentEvent | undefined = undefined
+  // Of the session.
+  private _everOpen = false
+  private _delivered = false
+  private _waited = 0
+  /** Where the connection before had come to. */
+  private _mark: string | undefined = undefined
+  /** The same trouble in a row: which, and how often. */
+  private _trouble = ''
+  private _times = 0
+
+  private _reads = 0
+  private _turned = 0
+  /** A `next()` is under way, and its promise for those that come meanwhile. */
+  private _busy = false
+  private _pending: Promise<R> | undefined = undefined
+  /** Settles the `next()` that waits for the loop: at the decision, not some microtasks later. */
+  private _settle:
+    | { resolve(value: R | PromiseLike<R>): void; reject(reason: unknown): void }
+    | undefined = undefined
+  private _told = false
+  private _held: { readonly thrown: unknown } | undefined = undefined
+  /** Cuts a wait short, to no less than this many milliseconds. */
+  private _cut: ((least: number) => void) | undefined = undefined
+  private _stopDecoding: (() => void) | undefined = undefined
+
+  /**
+   * @param hand - hands over what was read, or gives `undefined` where there is nothing yet
+   * @param end - what `next()` gives after the end
+   */
+  constructor(
+    plan: SessionPlan,
+    cursor: Cursor,
+    hand: (session: AnySession) => R | undefined,
+    end: R,
+  ) {
+    this.plan = plan
+    this.cursor = cursor
+    this._hand = hand
+    this._end = end
+  }
+
+  get reconnectionTime(): number {
+    return this.parser?.reconnectionTime ?? this.cursor.asked ?? this.plan.reconnectionTime
+  }
+
+  /** Whether the request may be repeated at this moment, without the caller's word. */
+  get repeatable(): boolean {
+    const { request, resume, finite } = this.plan
+    if (resume && (resume === 'same' || this.cursor.first)) return true
+    const begun = this._delivered || this._count > 0
+    return request.safe && !(finite && begun && this.cursor.place === '')
+  }
+
+  /** What is handed over next; calls that come meanwhile queue up. Rejects once, with why it failed. */
+  next(): Promise<R> {
+    if (this._busy) {
+      const next = () => this.next()
+      this._pending = (this._pending as Promise<R>).then(next, next)
+      return this._pending
+    }
+    const now = this._pull()
+    if (now !== undefined) return Promise.resolve(now)
+    this._busy = true
+    if (this.status === 'idle') this._start()
+    this._pending = Promise.resolve(this._more())
+    return this._pending
+  }
+
+  /** Drops the connection or the wait, and connects now. */
+  reconnect(): void {
+    this._drop(RECONNECT, 'connecting')
+  }
+
+  /** This attempt has failed, for that reason. */
+  fail(reason: unknown): void {
+    const error =
+      reason instanceof SseError
+        ? reason
+        : new SseError('refused', __DEV__ && 'fail() was called; its reason is the cause', {
+            cause: reason,
+          })
+    error.retriable = true
+    this.word = true
+    this._drop(error, 'waiting')
+  }
+
+  close(): void {
+    this._finish({ reason: 'closed' })
+  }
+
+  /** What is thrown once what has been taken is handed over. */
+  hold(thrown: unknown): void {
+    this._held = { thrown }
+  }
+
+  /** An event has been handed over; or the caller's code has left it out. */
+  deliver(event: ServerSentEvent, place?: string | number, leftOut?: boolean): void {
+    this.cursor.move(event, place)
+    if (leftOut) return
+    this._last = event
+    this._count++
+  }
+
+  wake(time: number): void {
+    if (this.since <= time) this._letGo()
+  }
+
+  leave(): void {
+    this._letGo()
+  }
+
+  online(): void {
+    this._cut?.(Math.random() * 1000)
+  }
+
+  private _start(): void {
+    const { signal } = this.plan
+    if (signal?.aborted) return this._abort()
+    board(this)
+    signal?.addEventListener('abort', this._abort)
+    this._change('connecting')
+  }
+
+  private readonly _abort = (): void => {
+    this._finish({ reason: 'aborted', error: this.plan.signal?.reason })
+  }
+
+  private _change(status: EventStreamStatus, retryAt?: number): void {
+    if (this.status === status && this.retryAt === retryAt) return
+    this.status = status
+    this.retryAt = retryAt
+    this.plan.changed?.(this)
+  }
+
+  private _pull(): R | undefined {
+    if (!this.parser || this.over) return undefined
+    try {
+      if (this._held) throw this._held.thrown
+      const value = this._hand(this)
+      if (this.complete) this._finish({ reason: 'complete' })
+      return value
+    } catch (thrown) {
+      this._life.end(thrown)
+      this._life.reason = thrown
+      return undefined
+    }
+  }
+
+  /** One promise reaction a chunk: nothing else stands between the reader and `next()`. */
+  private _more(): PromiseLike<R> {
+    if (this.decoding && !this.over) {
+      const stopped = new Promise<void>((resolve) => {
+        this._stopDecoding = resolve
+      })
+      const { decoding } = this
+      this.decoding = undefined
+      return Promise.race([decoding, stopped]).then(this._again)
+    }
+    if (!this._reader || this._life.ended) return this._slow()
+    if (++this._reads % READS_PER_TURN === 0 && Date.now() - this._turned > TURN) {
+      return turn().then(() => {
+        this._turned = Date.now()
+        return this._more()
+      })
+    }
+    this.since = Date.now()
+    return this._reader.read().then(this._took, this._lost)
+  }
+
+  private readonly _took = ({
+    done,
+    value,
+  }: ReadableStreamReadResult<Uint8Array<ArrayBuffer>>): R | PromiseLike<R> => {
+    this.since = Number.POSITIVE_INFINITY
+    // A cancelled body ends as a complete one does.
+    if (this._life.ended) return this._slow()
+    if (done) return this._endBody()
+    ;(this.parser as EventStreamParser).feed(value)
+    return this._again()
+  }
+
+  private readonly _again = (): R | PromiseLike<R> => {
+    const now = this._pull()
+    if (now === undefined) return this._more()
+    this._busy = false
+    return now
+  }
+
+  private readonly _lost = (cause: unknown): PromiseLike<R> => {
+    this.since = Number.POSITIVE_INFINITY
+    this._why = networkError(
+      'The connection was lost while the stream was read',
+      cause,
+      this.response,
+    )
+    return this._slow()
+  }
+
+  /** The body has ended cleanly. What is left of it may be an event, or the trace of a cut. */
+  private async _endBody(): Promise<R> {
+    const { plan } = this
+    const parser = this.parser as EventStreamParser
+    parser.end()
+    let last: ServerSentEvent | undefined
+    try {
+      last = parser.next()
+      if (last && plan.incomplete !== 'deliver' && !(await plan.ends?.(last, parser._lineEnded))) {
+        last = undefined
+      }
+    } catch (thrown) {
+      this._life.end(thrown)
+    }
+    this._reader = undefined
+    this._why = CLEAN
+    if (plan.finite || (parser._unfinished && !last)) {
+      this._why = new SseError(
+        'truncated',
+        __DEV__ && plan.finite
+          ? 'Expected the event that until names, got the end of the stream'
+          : 'Expected a blank line after the last event, got the end of the stream',
+        { response: this.response, body: (parser._unfinished && parser._excerpt) || undefined },
+      )
+    }
+    if (last) {
+      const rest = [last]
+      const { lastEventId, reconnectionTime } = parser
+      this.parser = { next: () => rest.pop(), lastEventId, reconnectionTime, _id: undefined }
+    }
+    return this._again()
+  }
+
+  /** Leaves the fast path for the loop. */
+  private _slow(): PromiseLike<R> {
+    return {
+      // biome-ignore lint/suspicious/noThenProperty: it gets the very promise that is to be settled
+      then: (resolve: never, reject: never) => {
+        this._settle = { resolve, reject }
+        this._run()
+      },
+    } as PromiseLike<R>
+  }
+
+  /** The loop: from the end of one attempt to the first events of the next, or to the end. */
+  private async _run(): Promise<void> {
+    while (!this.over) {
+      try {
+        const why = this._life.ended ? this._life.reason : this._why
+        if (why !== START) await this._goOn(why)
+        await this._connect()
+        const settle = this._settle
+        this._settle = undefined
+        return settle?.resolve(this._again())
+      } catch (thrown) {
+        this._why = thrown
+      }
+    }
+    this._tell()
+  }
+
+  /** Whether, and when, to try again, now that an attempt has ended. */
+  private async _goOn(why: unknown): Promise<void> {
+    const { plan, cursor } = this
+    const { request } = plan
+    this._disconnect()
+    const life = new Lifetime()
+    this._life = life
+    const { _openedAt: openedAt, _count: count, _last: last } = this
+    const open = openedAt && Date.now() - openedAt
+    const mark = (count > 0 && (cursor.place || `${last?.type}\n${last?.data}`)) || this._mark
+    const moved = mark !== this._mark
+    this._mark = mark
+    this._delivered ||= count > 0
+    this._openedAt = this._count = 0
+    this._last = undefined
+    cursor.asked = this.parser?.reconnectionTime ?? cursor.asked
+    this.parser = this.response = this._held = undefined
+
+    if (why === LET_GO) return
+    if (why === RECONNECT) {
+      this.error = undefined
+      this.unauthorized = this.word = false
+      this.failures = this._times = 0
+      return
+    }
+    await settled(life, why instanceof SseError && why.code === 'network')
+    let error: SseError | undefined
+    if (why !== CLEAN) {
+      if (why instanceof SseError) error = why
+      else if (plan.wrap) error = plan.wrap(why)
+      else return this._finish({ reason: 'failed', error: why })
+      error.attempt = this.attempt
+    }
+    this.error = error
+    const completes = (plan.onEnd ?? (request.safe ? 'reconnect' : 'complete')) === 'complete'
+    if (!error && completes) return this._finish({ reason: 'complete' })
+    if (isProgress({ open, waited: this._waited, count, moved, cut: !!error }, plan.resetAfter)) {
+      this.failures = 0
+    }
+    // What fresh headers answer is tried again, at once: nothing was done, and nobody need know.
+    if (error && this._isRefusal(error)) return
+    this.failures++
+    let delay = plan.decide(this)
+    if (typeof delay === 'object') {
+      this._change('waiting')
+      delay = await life.race(delay)
+    }
+    this.word = false
+    error = this.error
+    if (delay === false) {
+      return this._finish(error ? { reason: 'failed', error } : { reason: 'complete' })
+    }
+    if (request.spent) return this._finish({ reason: 'failed', error: unrepeatable(error) })
+    if (this.failures > 1 || (!error && open < 1000)) delay = Math.max(delay, SHORTEST)
+    this._waited = delay
+    this._change('waiting', Date.now() + delay)
+    life.check()
+    const { failures, attempt } = this
+    plan.onReconnect?.({ error, delay, failures, attempt })
+    await this._wait(life, delay)
+  }
+
+  /**
+   * Judges what passes only so often: an answer of `authStatuses`, what a redeployed server answers
+   * for a moment, and a function of the caller's that fails without saying why.
+   *
+   * @returns whether the next attempt is to be made at once
+   */
+  private _isRefusal(error: SseError): boolean {
+    const { plan } = this
+    const { code, status } = error
+    const refused = code === 'status' && (plan.authStatuses ?? [401]).includes(status as number)
+    this.unauthorized = refused
+    let trouble = ''
+    let most = 2
+    if (refused && plan.request.refreshable) trouble = 'refused'
+    else if (code === 'auth' && error.retriable) trouble = code
+    else if (
+      this._everOpen &&
+      this.repeatable &&
+      (code === 'content-type' || (code === 'status' && status === 404))
+    ) {
+      trouble = 'stray'
+      most = MOST_STRAYS
+    }
+    this._times = trouble === this._trouble ? this._times + 1 : 1
+    this._trouble = trouble
+    if (trouble) {
+      error.retriable =
+        this._times <= most && error.response?.headers.get('x-should-retry') !== 'false'
+    }
+    return refused && trouble !== '' && this._times === 1
+  }
+
+  private async _wait(life: Lifetime, delay: number): Promise<void> {
+    const from = Date.now()
+    let timer: ReturnType<typeof setTimeout> | undefined
+    try {
+      await life.race(
+        new Promise<void>((resolve) => {
+          timer = later(resolve, delay)
+          // Never sooner than the server has asked.
+          const asked = from + askedBy(this)
+          this._cut = (least) => {
+            const due = Math.max(Date.now() + least, asked)
+            if (due > (this.retryAt as number)) return
+            clearTimeout(timer)
+            this.retryAt = due
+            timer = later(resolve, due - Date.now())
+          }
+        }),
+      )
+    } finally {
+      clearTimeout(timer)
+      this._cut = undefined
+    }
+  }
+
+  /** One attempt, until its stream is open. */
+  private async _connect(): Promise<void> {
+    if (this.over) return
+    const { plan, cursor } = this
+    const { request } = plan
+    const life = this._life
+    await settled(life, false)
+    if (plan.gate) await this._pass(plan.gate, life)
+    this.attempt++
+    this.sent = false
+    this.answer = undefined
+    this._change('connecting')
+    const limit = time(plan.connectTimeout, 0)
+    const deadline =
+      limit > 0 &&
+      later(() => {
+        life.end(
+          new SseError('timeout', __DEV__ && `Expected an open stream within ${limit} ms, got none`),
+        )
+      }, limit)
+    let response: Response | undefined
+    try {
+      const { lastEventId, place, first } = cursor
+      const { attempt: number, error, unauthorized } = this
+      const { signal } = life
+      const outgoing = await request.build(
+        {
+          number,
+          lastEventId,
+          cursor: place,
+          first,
+          error,
+          sent: this._headers,
+          unauthorized,
+          signal,
+        },
+        life,
+        plan.resume,
+      )
+      life.check()
+      if (!outgoing) return this._finish({ reason: 'failed', error: error ?? unrepeatable() })
+      request.spent = outgoing.once
+      this.sent = true
+      this._headers = outgoing.init.headers
+      this.since = Date.now()
+      response = await exchange(outgoing, life, plan.fetch)
+      this.answer = response
+      if (response.status === 204) return this._endByServer(response)
+      await admit(response, plan, life, plan.statuses)
+      life.check()
+    } catch (thrown) {
+      drop(response)
+      throw thrown
+    } finally {
+      clearTimeout(deadline || undefined)
+      this.since = Number.POSITIVE_INFINITY
+    }
+    cursor.first ??= response
+    this._everOpen = true
+    this._trouble = ''
+    this.parser = new EventStreamParser({ ...plan.parser, lastEventId: cursor.lastEventId })
+    this._reader = openBody(response)
+    this._why = CLEAN
+    this._openedAt = Date.now()
+    const { idleTimeout } = plan
+    const idle = time(typeof idleTimeout === 'function' ? idleTimeout(response) : idleTimeout, 0)
+    if (idle > 0) this._stopWatching = watchSilence(this, idle, life, response)
+    this.error = undefined
+    this.unauthorized = false
+    this.response = response
+    this._change('open')
+  }
+
+  /** Waits until the gate gives leave. */
+  private async _pass(gate: Gate, life: Lifetime): Promise<void> {
+    for (let released = true; released; ) {
+      released = false
+      let passed = false
+      const release = () => {
+        if (!passed) released = true
+        else if (life === this._life) this._letGo()
+      }
+      try {
+        const leave = gate({ signal: life.signal, release })
+        if (leave) {
+          this._change('waiting')
+          await life.race(leave)
+        }
+      } catch (thrown) {
+        life.check()
+        this._finish({ reason: 'failed', error: thrown })
+      }
+      passed = true
+      // A gate that cannot make up its mind must not hold the event loop.
+      if (released) await life.race(turn())
+      life.check()
+    }
+  }
+
+  /** "No Content" is the server's way to say: do not come back. */
+  private _endByServer(response: Response): void {
+    drop(response)
+    if (!this.plan.finite || !this._delivered) return this._finish({ reason: 'no-content' })
+    const error = new SseError(
+      'truncated',
+      __DEV__ && 'Expected the event that until names, got status 204',
+      { response, retriable: false },
+    )
+    error.attempt = this.attempt
+    this._finish({ reason: 'failed', error })
+  }
+
+  /** Lets the connection go, where it can be made again. */
+  private _letGo(): void {
+    const underway = this.status === 'open' || this.status === 'connecting'
+    if (underway && this.repeatable && !this.plan.request.spent) this._drop(LET_GO, 'connecting')
+  }
+
+  private _drop(reason: unknown, status: EventStreamStatus): void {
+    if (this.over || this.status === 'idle') return
+    this._life.end(reason)
+    // The caller's last word counts.
+    if (reason !== LET_GO) this._life.reason = reason
+    this._disconnect()
+    this._change(status)
+  }
+
+  /** What was read stays, to be handed over first. */
+  private _disconnect(): void {
+    this._life.end(undefined)
+    this._stopWatching?.()
+    this._stopWatching = undefined
+    this._reader?.cancel().catch(() => {})
+    this._reader = undefined
+  }
+
+  private _finish(over: Over): void {
+    if (this.over) return
+    this.over = over
+    this.plan.signal?.removeEventListener('abort', this._abort)
+    alight(this)
+    if (over.reason === 'complete' || over.reason === 'no-content') this.cursor.first = undefined
+    this.cursor.asked = this.parser?.reconnectionTime ?? this.cursor.asked
+    this._life.end(OVER)
+    this._disconnect()
+    this.response = undefined
+    this._stopDecoding?.()
+    this._tell()
+    this._change('closed')
+  }
+
+  private _tell(): void {
+    const { over, _settle: settle } = this
+    this._settle = undefined
+    if (!settle || !over) return
+    this._busy = false
+    if ('error' in over && !this._told) {
+      this._told = true
+      settle.reject(over.error)
+    } else settle.resolve(this._end)
+  }
+}

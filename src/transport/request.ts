@@ -1,0 +1,415 @@
+import type { Lifetime } from '../abort'
+import { isPassing, originOf, SseError } from '../errors'
+import type {
+  Awaitable,
+  FetchInit,
+  FetchResponse,
+  FetchSignal,
+  FetchUrl,
+  HeadersLike,
+} from '../platform'
+
+/**
+ * One attempt at the stream: what the functions of the request are called with.
+ *
+ * @example
+ * ```ts
+ * import { type Attempt, events } from 'tidings'
+ *
+ * const headers = ({ number }: Attempt) => ({ 'X-Attempt': String(number) })
+ * const feed = events('/api/feed', { headers })
+ * ```
+ */
+export interface Attempt {
+  /** 1 for the first attempt of a session. */
+  readonly number: number
+  /** The last event ID, as the standard keeps it. */
+  readonly lastEventId: string
+  /** Where the stream goes on; `''` at its start. */
+  readonly cursor: string
+  /** The first accepted response of the stream; its body may have been read. */
+  readonly first: FetchResponse | undefined
+  /** What ended the previous attempt; `undefined` at first, and after a clean end. */
+  readonly error: SseError | undefined
+  /** The headers that the previous attempt sent. */
+  readonly sent: HeadersLike | undefined
+  /** Whether the previous attempt was answered by one of `authStatuses`. */
+  readonly unauthorized: boolean
+  /** Aborted when the attempt is over: hand it to whatever the function waits for. */
+  readonly signal: FetchSignal
+}
+
+type Made<T> = T | ((attempt: Attempt) => Awaitable<T>)
+
+/** Headers as `fetch` takes them; `null` leaves a header out that would be sent without it. */
+export type HeadersOption =
+  | Iterable<readonly [string, string | null | undefined]>
+  | readonly (readonly string[])[]
+  | { readonly [name: string]: string | null | undefined }
+
+/**
+ * Where the stream is: a URL, or a function that makes one for each attempt.
+ *
+ * @example
+ * ```ts
+ * import { events } from 'tidings'
+ *
+ * // A new ticket for every attempt.
+ * const feed = events(async () => `/api/feed?ticket=${await freshToken()}`)
+ * ```
+ */
+export type EventsInput = Made<string | FetchUrl>
+
+/**
+ * A request that goes on with a stream: what a {@link Resume} function may return.
+ *
+ * @example
+ * ```ts
+ * import { events, type ResumeRequest } from 'tidings'
+ *
+ * const resume = ({ cursor }: { cursor: string }): ResumeRequest => ({
+ *   input: '/api/runs/resume',
+ *   json: { after: cursor },
+ * })
+ * const run = events('/api/runs', { json: { question }, resume })
+ * ```
+ */
+export interface ResumeRequest {
+  /** The URL, resolved against that of the first response. */
+  input: string | FetchUrl
+  /** Default: `GET`, or `POST` with a body. */
+  method?: string | undefined
+  /** Default: the stream's own, without `Content-*` where there is no body. */
+  headers?: HeadersOption | undefined
+  /** Serialised as the body, with `content-type: application/json`. */
+  json?: unknown
+  /** As in `fetch`. */
+  body?: unknown
+}
+
+/**
+ * How a stream goes on: `'same'` says that the same request does (or is harmless), a function makes
+ * every request after the first accepted one. `undefined` or `null` says that there is nothing to go
+ * on from.
+ *
+ * @example
+ * ```ts
+ * import { events, type Resume } from 'tidings'
+ *
+ * // POST once, then GET what its answer names.
+ * const resume: Resume = ({ first, cursor }) => {
+ *   const run = first.headers.get('location')
+ *   return run && `${run}?after=${cursor}`
+ * }
+ * const run = events('/api/runs', { json: { question }, resume })
+ * ```
+ */
+export type Resume =
+  | 'same'
+  | ((
+      attempt: Attempt & { readonly first: FetchResponse },
+    ) => Awaitable<string | FetchUrl | ResumeRequest | null | undefined>)
+
+/** What is sent; everything that `fetch` takes beside these passes through to it. */
+export interface RequestOptions
+  extends Omit<FetchInit, 'headers' | 'body' | 'signal' | 'method' | 'fetch'> {
+  /**
+   * Headers, or a function that makes them before **every** attempt: the place for a fresh token.
+   * Yours win over ours (`Accept`, `Content-Type`, `Last-Event-ID`); `null` leaves one out.
+   */
+  headers?: Made<HeadersOption> | undefined
+  /** Default: `GET`, or `POST` with a body. */
+  method?: string | undefined
+  /** As in `fetch`, or a function of the attempt. A stream can be sent once only. */
+  // biome-ignore lint/suspicious/noExplicitAny: what `fetch` takes differs between runtimes
+  body?: Made<any> | undefined
+  /**
+   * Serialised as the body, with `content-type: application/json`; or a function of the attempt. Not
+   * together with `body`.
+   */
+  json?: ((attempt: Attempt) => unknown) | {} | null | undefined
+  /**
+   * Called as `fetch(url, init)`, with `init.headers` as an object that can be spread. Default:
+   * `globalThis.fetch`, looked up at each attempt.
+   */
+  fetch?:
+    | ((
+        url: string,
+        init: FetchInit & { headers: Record<string, string> },
+      ) => Promise<FetchResponse>)
+    | undefined
+}
+
+/** The arguments of one `fetch` call. */
+export interface OutgoingRequest {
+  readonly url: string
+  readonly init: RequestInit & { method: string; headers: Headers; signal: AbortSignal }
+  /** The caller's headers must not follow a redirect to another origin. */
+  readonly guarded: boolean
+  /** The body can be sent only once. */
+  readonly once: boolean
+}
+
+/** Whether the method is safe to repeat by definition (RFC 9110, section 9.2.1, and its registry). */
+export function isSafe(method: string): boolean {
+  return /^(GET|HEAD|OPTIONS|QUERY|REPORT)$/i.test(method)
+}
+
+/** A request that is built anew for each attempt. */
+export class RequestPlan {
+  readonly method: string
+  readonly safe: boolean
+  /** Whether an answer of `authStatuses` can be answered by asking the functions again. */
+  refreshable: boolean
+  /** The body could be sent only once, and has been. */
+  spent = false
+  private readonly _input: EventsInput
+  private readonly _options: RequestOptions
+  private readonly _init: RequestInit
+  private readonly _accept: string
+  private _checked = false
+  /** Of the last request that `input` led to. */
+  private _url: string | undefined
+
+  constructor(input: EventsInput, options: RequestOptions, accept = 'text/event-stream') {
+    const { headers, body, json, method, fetch, ...init } = options
+    this._input = input
+    // An iterator can be read once only.
+    const own = typeof headers === 'function' ? headers : pairs(headers)
+    this._options = { headers: own as HeadersOption, body, json, fetch }
+    this._init = init as RequestInit
+    this._accept = accept
+    this.method = method ?? (body == null && json === undefined ? 'GET' : 'POST')
+    this.safe = isSafe(this.method)
+    this.refreshable = typeof headers === 'function' || typeof input === 'function'
+  }
+
+  /**
+   * @param resume - makes the request in place of `input`, once a response has been accepted
+   * @returns `undefined` where `resume` finds nothing to go on from
+   * @throws {TypeError} for what can never be sent
+   * @throws {SseError} what a function of the caller's has failed with
+   */
+  async build(
+    attempt: Attempt,
+    life: Lifetime,
+    resume?: Resume,
+  ): Promise<OutgoingRequest | undefined> {
+    const { headers, fetch } = this._options
+    let { body, json } = this._options
+    let { method } = this
+    let fixed = typeof headers !== 'function'
+    let own = headers
+    let url: string
+    let bare = false
+    if (typeof resume === 'function' && attempt.first) {
+      const made = await call(life, resume, attempt as Attempt & { first: Response })
+      if (made == null) return undefined
+      const request = (
+        typeof made === 'string' || 'href' in made ? { input: made } : made
+      ) as ResumeRequest
+      body = request.body
+      json = request.json as typeof json
+      bare = body == null && json === undefined
+      method = request.method ?? (bare ? 'GET' : 'POST')
+      url = locate(request.input, fetch, attempt.first.url || this._url)
+      if (request.headers) {
+        own = request.headers
+        fixed = true
+        bare = false
+      } else if (originOf(url) !== originOf(this._url)) {
+        throw new SseError(
+          'redirect',
+          __DEV__ &&
+            `Expected resume to stay within ${originOf(this._url)}, got ${originOf(url)}, which must not see the stream’s headers. Return an object with headers of its own`,
+          { location: url },
+        )
+      }
+    } else {
+      if (this.spent) throw unrepeatable(attempt.error)
+      const input = this._input
+      url = locate(typeof input === 'function' ? await call(life, input, attempt) : input, fetch)
+      this._url = url
+    }
+
+    const ours: Record<string, string> = { accept: this._accept }
+    if (json !== undefined) ours['content-type'] = 'application/json'
+    const id = resumeHeader(attempt.lastEventId)
+    if (id) ours['last-event-id'] = id
+    const outgoing = new Headers()
+    const given = typeof own === 'function' ? await call(life, own, attempt) : own
+    for (const [name, value] of pairs(given)) {
+      const key = `${name}`.toLowerCase()
+      if (value === undefined || (bare && key.startsWith('content-'))) continue
+      // What a header says that never changes is only where the stream begins.
+      if (fixed && value !== null && key === 'last-event-id' && id) continue
+      delete ours[key]
+      if (value !== null) append(outgoing, name, value)
+    }
+    const guarded = !this._init.redirect && !outgoing.keys().next().done
+    for (const name of Object.keys(ours)) outgoing.set(name, ours[name] as string)
+
+    if (typeof json === 'function') {
+      json = (await call(life, json as (attempt: Attempt) => unknown, attempt)) as typeof json
+    }
+    let payload = typeof body === 'function' ? await call(life, body, attempt) : body
+    if (json !== undefined) payload = serialise(json)
+    // The runtime knows the rest of RequestInit best: let it refuse now what it would refuse later.
+    if (!this._checked && globalThis.Request) {
+      new Request('http://localhost', { ...this._init, method })
+      this._checked = true
+    }
+    const once = isOneShot(payload)
+    return {
+      url,
+      guarded,
+      once: once && payload === this._options.body,
+      init: {
+        // A cached event stream is a stale one; some worker runtimes do not know the option.
+        ...(globalThis.Request && 'cache' in Request.prototype && { cache: 'no-store' }),
+        ...this._init,
+        method,
+        headers: outgoing,
+        body: payload,
+        ...(once && { duplex: 'half' }),
+        signal: attempt.signal,
+      } as OutgoingRequest['init'],
+    }
+  }
+}
+
+export function unrepeatable(cause?: SseError): SseError {
+  return new SseError(
+    'unrepeatable',
+    __DEV__ &&
+      'Expected a body that can be sent again, got a stream. Pass a function that makes one',
+    cause && { cause },
+  )
+}
+
+/** What relative URLs are resolved against: a document's base, a worker's own URL, else nothing. */
+export function baseUrl(): string | undefined {
+  return globalThis.document?.baseURI ?? globalThis.location?.href
+}
+
+/** UTF-16 units: servers and proxies refuse headers over 8 or 16 KiB, all of them together. */
+const LONGEST_ID = 8192
+
+/**
+ * The ID as `Last-Event-ID` carries it, its UTF-8 bytes as `fetch` wants header values; `''` for one
+ * that HTTP cannot carry: a reconnect without it beats none.
+ */
+export function resumeHeader(lastEventId: string): string {
+  let value = ''
+  for (const byte of new TextEncoder().encode(lastEventId)) value += String.fromCharCode(byte)
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones to keep out
+  return value.length > LONGEST_ID || /[\0-\x08\x0a-\x1f\x7f]|^\s*$/.test(value) ? '' : value
+}
+
+/** The URL to ask for; messages never hold it, because URLs hold secrets. */
+function locate(
+  input: string | FetchUrl,
+  fetch: RequestOptions['fetch'],
+  base = baseUrl(),
+): string {
+  const text = `${input}`
+  const absolute = /^[a-z][-+.\w]*:/i.test(text)
+  let url: URL
+  try {
+    url = new URL(text, base)
+  } catch {
+    // A server-side framework's fetch may know what a path is relative to.
+    if (!base && fetch && !absolute && !text.startsWith('//')) return text
+    throw new TypeError(
+      __DEV__ ? `Expected a valid ${base ? '' : 'absolute '}URL` : 'Invalid URL',
+    )
+  }
+  if (url.username || url.password) {
+    throw new TypeError(
+      __DEV__
+        ? 'Expected a URL without user name and password. Use an Authorization header'
+        : 'URL with password',
+    )
+  }
+  if (!fetch && !/^(https?|data|blob):$/.test(url.protocol)) {
+    throw new TypeError(
+      __DEV__ ? `Expected an http or https URL, got ${url.protocol}` : 'Unknown scheme',
+    )
+  }
+  // As its caller wrote it: React Native's URL puts a slash behind it.
+  return absolute ? text : url.href
+}
+
+function pairs(headers: HeadersOption | undefined): [string, string | null | undefined][] {
+  return Array.from(
+    (headers && Symbol.iterator in headers ? headers : Object.entries(headers ?? {})) as Iterable<
+      [string, string]
+    >,
+  )
+}
+
+/** Unlike `Headers.append`, names the bad header and keeps its value, a token perhaps, quiet. */
+function append(headers: Headers, name: string, value: string): void {
+  try {
+    headers.append(name, value)
+  } catch {
+    throw new TypeError(
+      __DEV__
+        ? `Expected header ${JSON.stringify(name)} in Latin-1 without line breaks, got another`
+        : `Invalid header ${name}`,
+    )
+  }
+}
+
+async function call<A extends Attempt, T>(
+  life: Lifetime,
+  make: (attempt: A) => Awaitable<T>,
+  attempt: A,
+): Promise<T> {
+  try {
+    return await life.race(make(attempt))
+  } catch (thrown) {
+    life.check()
+    throw judge(thrown)
+  }
+}
+
+/**
+ * What the failure of a caller's function means. Network failures are known by their shape, as six
+ * runtimes have six texts; `retriable` is left open where nothing says whether it passes.
+ */
+function judge(thrown: unknown): SseError {
+  const { status: own, response, cause, retriable, code } = Object(thrown)
+  const status = own ?? response?.status ?? cause?.status
+  let passes: boolean | undefined
+  if (code === 'auth' && thrown instanceof SseError) return thrown
+  if (retriable === false || (status > 0 && !isPassing(status))) passes = false
+  else if (retriable || status > 0 || isNetworkFailure(thrown) || isNetworkFailure(cause)) {
+    passes = true
+  }
+  if (passes && thrown instanceof SseError) return thrown
+  return new SseError(
+    passes ? 'network' : 'auth',
+    __DEV__ && 'A function of the request failed; its error is the cause',
+    { cause: thrown, retriable: passes ?? true },
+  )
+}
+
+/** So say `fetch`, axios, ofetch, ky and the sockets of Node, Deno and Bun. */
+function isNetworkFailure(thrown: unknown): boolean {
+  const { name, code } = Object(thrown)
+  return /^(Type|Timeout)Error$/.test(name) || (typeof code === 'string' && /^[A-Z]/.test(code))
+}
+
+function serialise(json: unknown): string {
+  const text = JSON.stringify(json)
+  if (text === undefined) {
+    throw new TypeError(__DEV__ ? `Expected a JSON value, got ${typeof json}` : 'Invalid json')
+  }
+  return text
+}
+
+function isOneShot(body: unknown): boolean {
+  const source = Object(body)
+  return !!(source.getReader || source[Symbol.asyncIterator])
+}
