@@ -3,6 +3,9 @@ import type { Awaitable, FetchSignal } from './platform'
 /** The longest delay a timer can keep; a longer one would fire at once. */
 const LONGEST = 2 ** 31 - 1
 
+/** For promises that nobody waits for. */
+export function ignore(): void {}
+
 /** `setTimeout` for delays of any length. */
 export function later(run: () => void, delay: number): ReturnType<typeof setTimeout> {
   return setTimeout(run, Math.min(delay, LONGEST))
@@ -18,14 +21,13 @@ export function time<T>(value: unknown, fallback: T): number | T {
  * `AbortController` of React Native and of older polyfills loses it.
  */
 export class Lifetime {
-  readonly signal: FetchSignal
   ended = false
   reason: unknown
   private readonly _control = new AbortController()
   private _interrupt: ((reason: unknown) => void) | undefined
 
-  constructor() {
-    this.signal = this._control.signal
+  get signal(): FetchSignal {
+    return this._control.signal
   }
 
   /** The first reason counts. */
@@ -54,19 +56,5 @@ export class Lifetime {
   /** @throws the reason, once this has ended */
   check(): void {
     if (this.ended) throw this.reason
-  }
-
-  /** @throws the reason, as soon as this ends */
-  async sleep(delay: number): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined
-    try {
-      await this.race(
-        new Promise<void>((resolve) => {
-          timer = later(resolve, delay)
-        }),
-      )
-    } finally {
-      clearTimeout(timer)
-    }
   }
 }

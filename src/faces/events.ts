@@ -4,7 +4,12 @@ import type { FetchResponse } from '../platform'
 import { Cursor } from '../session/cursor'
 import type { Decode, Decoder, EventFor } from '../session/decode'
 import { planStream, type StreamOptions } from '../session/plan'
-import { type AnySession, type EventStreamStatus, Session, type SessionPlan } from '../session/session'
+import {
+  type AnySession,
+  type EventStreamStatus,
+  Session,
+  type SessionPlan,
+} from '../session/session'
 import type { EventsInput } from '../transport/request'
 
 /**

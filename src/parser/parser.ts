@@ -167,6 +167,7 @@ export class EventStreamParser<E = ServerSentEvent> {
   private _skip = 0xfeff
   /** The text may bring a block over the limit. */
   private _limited = false
+  private _careful = true
   private _ended = false
   /** Where in `_text` the last event ended, and the text since then that came before `_text`. */
   private _since = 0
@@ -179,7 +180,7 @@ export class EventStreamParser<E = ServerSentEvent> {
 
   // The block being read, in the standard's buffers: each line of `data` has its LF.
   private _holds = NOTHING
-  private _data = ''
+  private _data: string | undefined = undefined
   private _type = ''
   private _ownId: string | undefined = undefined
   private _retry: number | undefined = undefined
@@ -210,7 +211,7 @@ export class EventStreamParser<E = ServerSentEvent> {
   feed(chunk: EventStreamChunk): void {
     if (typeof chunk === 'string') {
       this._flush()
-      this._rest += chunk
+      this._take(chunk)
       return
     }
     if (__DEV__ && !ArrayBuffer.isView(chunk) && !/ArrayBuffer/.test(`${chunk}`)) {
@@ -258,7 +259,12 @@ export class EventStreamParser<E = ServerSentEvent> {
     }
     this._cut = cut
     this._dense = text.length * 2 < length
+    this._take(text)
+  }
+
+  private _take(text: string): void {
     this._rest += text
+    if (this._at === this._text.length) this._load()
   }
 
   /**
@@ -267,6 +273,33 @@ export class EventStreamParser<E = ServerSentEvent> {
    * @throws {SseError} `too-large`; and what `block`, `onComment`, `onRetry` or `onIgnored` throw
    */
   next(): E | undefined {
+    // Most events: one line of data, LF, LF. Small, so that V8 makes it part of the caller's loop.
+    const { _text: text, _at: start } = this
+    if (
+      text.charCodeAt(start) === D &&
+      text.charCodeAt(start + 4) === COLON &&
+      text.charCodeAt(start + 1) === 97 &&
+      text.charCodeAt(start + 2) === 116 &&
+      text.charCodeAt(start + 3) === 97 &&
+      this._holds === NOTHING &&
+      !this._careful
+    ) {
+      if (this._lf < start) this._lf = search(text, '\n', start)
+      if (this._cr < start) this._cr = search(text, '\r', start)
+      const end = this._lf
+      if (end < this._cr && text.charCodeAt(end + 1) === LF) {
+        this._since = this._at = end + 2
+        this._before = ''
+        this._id = undefined
+        const data = text.slice(start + (text.charCodeAt(start + 5) === SPACE ? 6 : 5), end)
+        const { lastEventId } = this
+        return { type: 'message', data, lastEventId } as E
+      }
+    }
+    return this._next()
+  }
+
+  private _next(): E | undefined {
     for (;;) {
       const { _text: text, _at: start } = this
       if (start === text.length) {
@@ -279,35 +312,7 @@ export class EventStreamParser<E = ServerSentEvent> {
       if (continued || (first !== LF && first !== CR)) {
         if (this._lf < start) this._lf = search(text, '\n', start)
         if (this._cr < start) this._cr = search(text, '\r', start)
-        end = this._lf
-        if (
-          end < this._cr &&
-          first === D &&
-          text.charCodeAt(start + 4) === COLON &&
-          text.charCodeAt(start + 1) === 97 &&
-          text.charCodeAt(start + 2) === 116 &&
-          text.charCodeAt(start + 3) === 97 &&
-          !continued &&
-          !this._limited
-        ) {
-          const from = start + (text.charCodeAt(start + 5) === SPACE ? 6 : 5)
-          if (text.charCodeAt(end + 1) !== LF) {
-            this._at = end + 1
-            this._holds = FIELDS
-            this._data = this._join(this._data, text.slice(from, end + 1))
-            continue
-          }
-          if (this._holds < FIELDS && !this._block) {
-            // Most events. It is made without the buffers.
-            this._since = this._at = end + 2
-            this._before = ''
-            this._holds = NOTHING
-            this._id = undefined
-            const { lastEventId } = this
-            return { type: 'message', data: text.slice(from, end), lastEventId } as E
-          }
-        }
-        if (this._cr < end) end = this._cr
+        end = this._cr < this._lf ? this._cr : this._lf
         if (end === text.length) {
           this._at = end
           this._hold(text.slice(start))
@@ -324,6 +329,7 @@ export class EventStreamParser<E = ServerSentEvent> {
         const most = this._most
         this._tail = ''
         this._most = 0
+        this._careful = this._limited || !!this._block
         if (most >= 0) this._line(line, 0, line.length)
       } else if (end > start) this._line(text, start, end)
       else {
@@ -336,7 +342,7 @@ export class EventStreamParser<E = ServerSentEvent> {
   /** The input has ended: `next()` gives the rest, then `undefined`. */
   end(): void {
     this._flush()
-    this._rest += this._decoder?.decode() ?? ''
+    this._take(this._decoder?.decode() ?? '')
     this._ended = true
   }
 
@@ -360,6 +366,7 @@ export class EventStreamParser<E = ServerSentEvent> {
       // What this text cannot bring over the limit is not held against it line by line.
       this._limited = this._holds === EXCESS || this._held + text.length > this._max
     }
+    this._careful = this._limited || !!this._block || this._tail !== ''
     this._since = this._before === '' ? this._at : 0
     return text !== ''
   }
@@ -384,59 +391,63 @@ export class EventStreamParser<E = ServerSentEvent> {
 
   /** @param open - whether the line has no end yet: all that is done is to say how long it may get */
   private _line(text: string, start: number, end: number, open?: boolean): void {
-    const { _options: options } = this
     const first = text.charCodeAt(start)
-    if (first !== COLON && this._holds === NOTHING && !open) this._holds = UNKNOWN
+    if (first === COLON) {
+      if (!this._options.onComment) return
+    } else if (this._holds === NOTHING && !open) this._holds = UNKNOWN
     const name = NAMES[first]
-    let from = start + (name?.length ?? 0)
-    if (
-      name !== undefined &&
-      text.startsWith(name, start) &&
-      (text.charCodeAt(from) === COLON || (from === end && !open))
-    ) {
-      // May be beyond the end of the line, where the value is empty.
-      if (text.charCodeAt(++from) === SPACE) from++
-      if (first === COLON ? options.onComment : first !== R) {
-        const room = this._room(first)
-        if (open) {
-          this._most = from + room
+    if (name !== undefined) {
+      let from = start
+      for (let i = 0; i < name.length; i++) {
+        if (text.charCodeAt(from) === name.charCodeAt(i)) from++
+      }
+      if (
+        from === start + name.length &&
+        (text.charCodeAt(from) === COLON || (from === end && !open))
+      ) {
+        // May be beyond the end of the line, where the value is empty.
+        if (text.charCodeAt(++from) === SPACE) from++
+        if (first !== R && (open || this._limited)) {
+          const room = this._room(first)
+          if (open) {
+            if (this._holds !== EXCESS) this._most = from + room
+            return
+          }
+          if (end - from > room && this._holds !== EXCESS) this._exceed(first)
+        }
+        const value = text.slice(from, end)
+        if (first === COLON) {
+          this._options.onComment?.(value)
           return
         }
-        if (this._limited && end - from > room && this._holds !== EXCESS) this._exceed(first)
-      }
-      if (open) return
-      const value = text.slice(from, end)
-      if (first === COLON) {
-        options.onComment?.(value)
-        return
-      }
-      if (first !== R) {
-        if (this._holds !== EXCESS) {
-          this._holds = FIELDS
-          if (first === D) this._data = this._join(this._data, `${value}\n`)
-          else if (first === E) this._type = value
-          // Not `includes`, which V8 does not inline: a tenth of a named event (Node 20).
-          else if (value.indexOf('\0') < 0) {
-            // A copy: V8 makes a slice of 13 or more keep its whole chunk, and IDs are kept for long.
-            this._ownId = value.length < 13 ? value : ` ${value}`.slice(1)
+        if (first !== R) {
+          if (this._holds !== EXCESS) {
+            this._holds = FIELDS
+            if (first === D) {
+              this._data = this._data === undefined ? value : this._join(this._data, `\n${value}`)
+            } else if (first === E) this._type = value
+            // Not `includes`, which V8 does not inline: a tenth of a named event (Node 20).
+            else if (value.indexOf('\0') < 0) {
+              // A copy: V8 makes a slice of 13 or more keep its whole chunk, and IDs are kept for long.
+              this._ownId = value.length < 13 ? value : ` ${value}`.slice(1)
+            }
           }
+          return
         }
-        return
-      }
-      if (value.length <= EXCERPT && /^\d+$/.test(value)) {
-        if (this._holds < FIELDS) this._holds = FIELDS
-        this.reconnectionTime = this._retry = Number(value)
-        options.onRetry?.(this.reconnectionTime)
-        return
+        if (!open && value.length <= EXCERPT && /^\d+$/.test(value)) {
+          if (this._holds < FIELDS) this._holds = FIELDS
+          this.reconnectionTime = this._retry = Number(value)
+          this._options.onRetry?.(this.reconnectionTime)
+          return
+        }
       }
     }
-    if (!open) options.onIgnored?.(text.slice(start, Math.min(end, start + EXCERPT)))
+    if (!open) this._options.onIgnored?.(text.slice(start, Math.min(end, start + EXCERPT)))
   }
 
   /** Ends the block. Whatever `block` throws, nothing of it gets into the next one. */
-  private _dispatch(value?: string): E | undefined {
-    const { _holds: holds, _type: type, _ownId: id, _retry: retry } = this
-    const data = value ?? (this._data === '' ? undefined : this._data.slice(0, -1))
+  private _dispatch(): E | undefined {
+    const { _holds: holds, _type: type, _data: data, _ownId: id, _retry: retry } = this
     this._clear()
     let event: E | undefined
     if (holds === FIELDS) {
@@ -475,26 +486,26 @@ export class EventStreamParser<E = ServerSentEvent> {
 
   /** The size of what is not complete. */
   private get _held(): number {
-    const { _ownId: id } = this
-    return this._tail.length + this._data.length + this._type.length + (id ? id.length : 0)
+    return this._tail.length + this._type.length + size(this._data) + size(this._ownId)
   }
 
   /** How long a value of this field may be, or a comment. */
   private _room(first: number): number {
     if (first === COLON) return this._max
     const { _data: data, _type: type, _ownId: id } = this
-    const others =
-      (first === E ? 0 : type.length) +
-      (first === I || !id ? 0 : id.length) +
-      // The last LF is no part of the data, unless another line follows.
-      (first === D || data === '' ? data.length : data.length - 1)
-    return this._max - others
+    return (
+      this._max -
+      (first === E ? 0 : type.length) -
+      (first === I ? 0 : size(id)) -
+      // With an LF between the lines.
+      (first === D && data !== undefined ? data.length + 1 : size(data))
+    )
   }
 
   private _clear(): void {
     this._holds = NOTHING
-    this._data = this._type = ''
-    this._ownId = this._retry = undefined
+    this._type = ''
+    this._data = this._ownId = this._retry = undefined
   }
 
   /** @param first - of the line that is too large: a comment leaves the block as it is */
@@ -533,6 +544,8 @@ function search(text: string, ending: string, start: number): number {
   const at = text.indexOf(ending, start)
   return at < 0 ? text.length : at
 }
+
+const size = (text: string | undefined): number => (text === undefined ? 0 : text.length)
 
 // The parser strips the one BOM that the spec allows; U+FEFF inside data must stay.
 const newDecoder = (): TextDecoder => new TextDecoder('utf-8', { ignoreBOM: true })

@@ -172,7 +172,8 @@ export function validated(
   return {
     decode(data, event) {
       const { type } = event
-      const own = one ?? (Object.hasOwn(schema, type) && (schema as Record<string, StandardSchema>)[type])
+      const own =
+        one ?? (Object.hasOwn(schema, type) && (schema as Record<string, StandardSchema>)[type])
       if (!own || !/\S/.test(data)) return undefined
       let value: unknown
       try {

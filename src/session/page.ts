@@ -48,7 +48,9 @@ export function alight(passenger: Passenger): void {
  * @param lost - a connection has been lost
  */
 export async function settled(life: Lifetime, lost: boolean): Promise<void> {
-  if (lost && globalThis.document) await life.sleep(BELIEVED)
+  if (lost && globalThis.document) {
+    await life.race(new Promise((resolve) => setTimeout(resolve, BELIEVED)))
+  }
   while (back) await life.race(back)
 }
 
@@ -66,7 +68,8 @@ function listen(what: 'add' | 'remove'): void {
 function look(): void {
   const before = looked + LOOK
   looked = Date.now()
-  if (looked - before > SLEEP - LOOK) for (const passenger of [...passengers]) passenger.wake(before)
+  if (looked - before > SLEEP - LOOK)
+    for (const passenger of [...passengers]) passenger.wake(before)
 }
 
 function hide({ persisted }: Event & { persisted?: boolean }): void {

@@ -2,7 +2,12 @@ import { time } from '../abort'
 import type { AnyEvent, ServerSentEvent } from '../parser/event'
 import type { FetchResponse, FetchSignal } from '../platform'
 import type { ConnectionOptions } from '../transport/connection'
-import { type EventsInput, type RequestOptions, RequestPlan, type Resume } from '../transport/request'
+import {
+  type EventsInput,
+  type RequestOptions,
+  RequestPlan,
+  type Resume,
+} from '../transport/request'
 import {
   type Decode,
   type Decoder,
@@ -40,11 +45,7 @@ export interface StreamState {
  * for await (const event of events('/api/feed', { skip })) show(event.data)
  * ```
  */
-export type Skip = (
-  event: ServerSentEvent,
-  id: string | undefined,
-  stream: StreamState,
-) => boolean
+export type Skip = (event: ServerSentEvent, id: string | undefined, stream: StreamState) => boolean
 
 /** The options that say nothing of the events' type. */
 export interface CommonOptions extends RequestOptions, ConnectionOptions {
@@ -142,24 +143,13 @@ export function planStream(
         )
       : { take: plainTake }
   return {
+    ...(options as StreamOptions<AnyEvent>),
     ...taking,
     request: new RequestPlan(input, rest),
-    fetch: rest.fetch,
-    signal,
     decide: (session) => decide(session, retry),
     reconnectionTime,
-    resume,
-    gate,
     finite,
-    incomplete,
-    onEnd,
-    accept,
-    authStatuses,
-    connectTimeout,
-    idleTimeout: idleTimeout as SessionPlan['idleTimeout'],
     resetAfter: time(Object(retry).resetAfter, undefined),
     parser: { maxEventSize, onComment, incomplete: 'deliver' },
-    onOpen,
-    onReconnect,
   }
 }

@@ -1,4 +1,4 @@
-import { Lifetime, later, time } from '../abort'
+import { ignore, Lifetime, later } from '../abort'
 import { SseError } from '../errors'
 import type { AnyEvent, ServerSentEvent } from '../parser/event'
 import { EventStreamParser } from '../parser/parser'
@@ -16,7 +16,6 @@ import type { Cursor } from './cursor'
 import type { Take } from './decode'
 import type { Gate } from './gate'
 import { alight, board, type Passenger, settled } from './page'
-import { isProgress } from './progress'
 import { askedBy } from './retry'
 
 /**
@@ -97,9 +96,11 @@ export interface SessionPlan extends ConnectionOptions {
 export type AnySession = Session<any>
 
 /** How a session has ended: once, for one reason. */
-export type Over =
-  | { readonly reason: 'closed' | 'complete' | 'no-content' }
-  | { readonly reason: 'aborted' | 'failed'; readonly error: unknown }
+export interface Over {
+  readonly reason: 'closed' | 'aborted' | 'complete' | 'no-content' | 'failed'
+  /** What is thrown, where it was aborted or failed. */
+  readonly error?: unknown
+}
 
 // Why an attempt has ended, beside errors.
 const START = Symbol()
@@ -114,7 +115,7 @@ const READS_PER_TURN = 64
 const TURN = 20
 /** Milliseconds: no server, and no policy, makes a hot loop. */
 const SHORTEST = 100
-/** Times in a row that a redeployed server may answer with something else. */
+/** Times in a row that a server in the middle of a redeploy may answer with something else. */
 const MOST_STRAYS = 5
 
 /**
@@ -122,19 +123,22 @@ const MOST_STRAYS = 5
  * is requested, read or parsed before `next()` asks for it.
  */
 export class Session<R> implements Passenger {
+  // What a face sees.
   status: EventStreamStatus = 'idle'
   /** When the next attempt is due, in milliseconds since 1970. */
-  retryAt: number | undefined = undefined
+  retryAt: number | undefined
   failures = 0
   /** The number of the attempt that runs, or of the last. */
   attempt = 0
-  /** The response being read. */
-  response: Response | undefined = undefined
-  /** The last response that was accepted, or none since the last request. */
-  answer: Response | undefined = undefined
-  /** What ended the last attempt. */
-  error: SseError | undefined = undefined
-  over: Over | undefined = undefined
+  /** The response whose events are handed over. */
+  response: Response | undefined
+  /** What ended the last attempt; `undefined` once a connection is open. */
+  error: SseError | undefined
+  over: Over | undefined
+
+  // What `decide` sees beside that.
+  /** The last answer, where the last attempt got one. */
+  answer: Response | undefined
   /** The request of the last attempt has been sent. */
   sent = false
   /** The caller has said that the request may be repeated. */
@@ -143,55 +147,55 @@ export class Session<R> implements Passenger {
   unauthorized = false
 
   // What `take` reads and writes.
-  parser: Pick<EventStreamParser, 'next' | 'lastEventId' | 'reconnectionTime' | '_id'> | undefined =
-    undefined
+  parser: Pick<EventStreamParser, 'next' | 'lastEventId' | 'reconnectionTime' | '_id'> | undefined
   /** The terminal event has come. */
   complete = false
   /** A decode that is under way, and what it has come to. */
-  decoding: Promise<void> | undefined = undefined
-  decoded: (() => AnyEvent | undefined) | undefined = undefined
-  /** When the request or the read that is pending began, in milliseconds since 1970. */
-  since = Number.POSITIVE_INFINITY
+  decoding: Promise<void> | undefined
+  decoded: (() => AnyEvent | undefined) | undefined
 
+  /** When the attempt or the read that is pending began, in milliseconds since 1970. */
+  since = Number.POSITIVE_INFINITY
   readonly plan: SessionPlan
   readonly cursor: Cursor
   private readonly _hand: (session: AnySession) => R | undefined
   private readonly _end: R
+
+  // Of the attempt.
   private _life = new Lifetime()
   private _reader: ReturnType<typeof openBody>
-  private _stopWatching: (() => void) | undefined = undefined
-  /** Why the attempt ended that ended last, where nobody has ended it. */
+  private _stopWatching = ignore
+  /** Why the attempt has ended, where nobody ended it. */
   private _why: unknown = START
-  private _headers: Headers | undefined = undefined
-
-  // Of the connection that is open, or was last.
   private _openedAt = 0
   private _count = 0
-  private _last: ServerSentEvent | undefined = undefined
+  private _last: ServerSentEvent | undefined
   // Of the session.
+  private _headers: Headers | undefined
   private _everOpen = false
   private _delivered = false
   private _waited = 0
   /** Where the connection before had come to. */
-  private _mark: string | undefined = undefined
+  private _mark: string | undefined
   /** The same trouble in a row: which, and how often. */
   private _trouble = ''
   private _times = 0
-
   private _reads = 0
   private _turned = 0
+
   /** A `next()` is under way, and its promise for those that come meanwhile. */
   private _busy = false
-  private _pending: Promise<R> | undefined = undefined
-  /** Settles the `next()` that waits for the loop: at the decision, not some microtasks later. */
-  private _settle:
-    | { resolve(value: R | PromiseLike<R>): void; reject(reason: unknown): void }
-    | undefined = undefined
+  private _pending: Promise<R> | undefined
+  /** Settle the `next()` that waits for the loop: at the decision, not some microtasks later. */
+  private _resolve: ((value: R | PromiseLike<R>) => void) | undefined
+  private _reject: ((reason: unknown) => void) | undefined
   private _told = false
-  private _held: { readonly thrown: unknown } | undefined = undefined
-  /** Cuts a wait short, to no less than this many milliseconds. */
-  private _cut: ((least: number) => void) | undefined = undefined
-  private _stopDecoding: (() => void) | undefined = undefined
+  private _stopDecoding = ignore
+  /** Thrown once what was taken before it has been handed over. */
+  private _held: { readonly thrown: unknown } | undefined
+  /** Sets the timer of a wait, and how early it may end. */
+  private _arm: (() => void) | undefined
+  private _earliest = 0
 
   /**
    * @param hand - hands over what was read, or gives `undefined` where there is nothing yet
@@ -216,24 +220,31 @@ export class Session<R> implements Passenger {
   /** Whether the request may be repeated at this moment, without the caller's word. */
   get repeatable(): boolean {
     const { request, resume, finite } = this.plan
-    if (resume && (resume === 'same' || this.cursor.first)) return true
     const begun = this._delivered || this._count > 0
-    return request.safe && !(finite && begun && this.cursor.place === '')
+    return resume && (resume === 'same' || this.cursor.first)
+      ? true
+      : request.safe && !(finite && begun && this.cursor.place === '')
+  }
+
+  /** The body has been sent and cannot be sent again: `resume` alone makes another request. */
+  private get _spent(): unknown {
+    const { request, resume } = this.plan
+    return request.spent && !(typeof resume === 'function' && this.cursor.first)
   }
 
   /** What is handed over next; calls that come meanwhile queue up. Rejects once, with why it failed. */
   next(): Promise<R> {
     if (this._busy) {
       const next = () => this.next()
-      this._pending = (this._pending as Promise<R>).then(next, next)
-      return this._pending
+      this._pending = this._pending?.then(next, next)
+    } else {
+      const now = this._pull()
+      if (now !== undefined) return Promise.resolve(now)
+      this._busy = true
+      if (this.status === 'idle') this._start()
+      this._pending = Promise.resolve(this._more())
     }
-    const now = this._pull()
-    if (now !== undefined) return Promise.resolve(now)
-    this._busy = true
-    if (this.status === 'idle') this._start()
-    this._pending = Promise.resolve(this._more())
-    return this._pending
+    return this._pending as Promise<R>
   }
 
   /** Drops the connection or the wait, and connects now. */
@@ -249,16 +260,15 @@ export class Session<R> implements Passenger {
         : new SseError('refused', __DEV__ && 'fail() was called; its reason is the cause', {
             cause: reason,
           })
-    error.retriable = true
-    this.word = true
+    error.retriable = this.word = true
     this._drop(error, 'waiting')
   }
 
   close(): void {
-    this._finish({ reason: 'closed' })
+    this._finish('closed')
   }
 
-  /** What is thrown once what has been taken is handed over. */
+  /** Throws once what has been taken is handed over. */
   hold(thrown: unknown): void {
     this._held = { thrown }
   }
@@ -272,15 +282,20 @@ export class Session<R> implements Passenger {
   }
 
   wake(time: number): void {
-    if (this.since <= time) this._letGo()
+    if (this.since <= time) this.leave()
   }
 
+  /** Lets the connection go, where it can be made again. */
   leave(): void {
-    this._letGo()
+    const underway = this.status === 'open' || this.status === 'connecting'
+    if (underway && this.repeatable && !this._spent) this._drop(LET_GO, 'connecting')
   }
 
   online(): void {
-    this._cut?.(Math.random() * 1000)
+    if (!this._arm) return
+    const soon = Date.now() + Math.random() * 1000
+    this.retryAt = Math.min(this.retryAt as number, Math.max(this._earliest, soon))
+    this._arm()
   }
 
   private _start(): void {
@@ -292,9 +307,10 @@ export class Session<R> implements Passenger {
   }
 
   private readonly _abort = (): void => {
-    this._finish({ reason: 'aborted', error: this.plan.signal?.reason })
+    this._fail(this.plan.signal?.reason, 'aborted')
   }
 
+  /** What a face hears of is whole. */
   private _change(status: EventStreamStatus, retryAt?: number): void {
     if (this.status === status && this.retryAt === retryAt) return
     this.status = status
@@ -307,7 +323,7 @@ export class Session<R> implements Passenger {
     try {
       if (this._held) throw this._held.thrown
       const value = this._hand(this)
-      if (this.complete) this._finish({ reason: 'complete' })
+      if (this.complete) this._finish('complete')
       return value
     } catch (thrown) {
       this._life.end(thrown)
@@ -318,12 +334,12 @@ export class Session<R> implements Passenger {
 
   /** One promise reaction a chunk: nothing else stands between the reader and `next()`. */
   private _more(): PromiseLike<R> {
-    if (this.decoding && !this.over) {
+    const { decoding } = this
+    if (decoding && !this.over) {
+      this.decoding = undefined
       const stopped = new Promise<void>((resolve) => {
         this._stopDecoding = resolve
       })
-      const { decoding } = this
-      this.decoding = undefined
       return Promise.race([decoding, stopped]).then(this._again)
     }
     if (!this._reader || this._life.ended) return this._slow()
@@ -357,19 +373,16 @@ export class Session<R> implements Passenger {
   }
 
   private readonly _lost = (cause: unknown): PromiseLike<R> => {
-    this.since = Number.POSITIVE_INFINITY
-    this._why = networkError(
-      'The connection was lost while the stream was read',
-      cause,
-      this.response,
-    )
+    const { response } = this
+    this._why = networkError('The connection was lost while the stream was read', cause, response)
     return this._slow()
   }
 
   /** The body has ended cleanly. What is left of it may be an event, or the trace of a cut. */
   private async _endBody(): Promise<R> {
-    const { plan } = this
+    const { plan, response } = this
     const parser = this.parser as EventStreamParser
+    this._reader = undefined
     parser.end()
     let last: ServerSentEvent | undefined
     try {
@@ -380,20 +393,21 @@ export class Session<R> implements Passenger {
     } catch (thrown) {
       this._life.end(thrown)
     }
-    this._reader = undefined
-    this._why = CLEAN
-    if (plan.finite || (parser._unfinished && !last)) {
-      this._why = new SseError(
-        'truncated',
-        __DEV__ && plan.finite
-          ? 'Expected the event that until names, got the end of the stream'
-          : 'Expected a blank line after the last event, got the end of the stream',
-        { response: this.response, body: (parser._unfinished && parser._excerpt) || undefined },
-      )
-    }
+    const cut = parser._unfinished && !last
+    this._why =
+      plan.finite || cut
+        ? new SseError(
+            'truncated',
+            __DEV__ &&
+              (plan.finite
+                ? 'Expected the event that until names, got the end of the stream'
+                : 'Expected a blank line after the last event, got the end of the stream'),
+            { response, body: cut ? parser._excerpt : undefined },
+          )
+        : CLEAN
     if (last) {
-      const rest = [last]
       const { lastEventId, reconnectionTime } = parser
+      const rest = [last]
       this.parser = { next: () => rest.pop(), lastEventId, reconnectionTime, _id: undefined }
     }
     return this._again()
@@ -404,7 +418,8 @@ export class Session<R> implements Passenger {
     return {
       // biome-ignore lint/suspicious/noThenProperty: it gets the very promise that is to be settled
       then: (resolve: never, reject: never) => {
-        this._settle = { resolve, reject }
+        this._resolve = resolve
+        this._reject = reject
         this._run()
       },
     } as PromiseLike<R>
@@ -414,12 +429,12 @@ export class Session<R> implements Passenger {
   private async _run(): Promise<void> {
     while (!this.over) {
       try {
-        const why = this._life.ended ? this._life.reason : this._why
-        if (why !== START) await this._goOn(why)
-        await this._connect()
-        const settle = this._settle
-        this._settle = undefined
-        return settle?.resolve(this._again())
+        const { ended, reason } = this._life
+        await this._goOn(ended ? reason : this._why)
+        await this._connect(this._life)
+        const resolve = this._resolve
+        this._resolve = undefined
+        return resolve?.(this._again())
       } catch (thrown) {
         this._why = thrown
       }
@@ -429,44 +444,46 @@ export class Session<R> implements Passenger {
 
   /** Whether, and when, to try again, now that an attempt has ended. */
   private async _goOn(why: unknown): Promise<void> {
+    if (why === START) return
     const { plan, cursor } = this
     const { request } = plan
     this._disconnect()
     const life = new Lifetime()
     this._life = life
-    const { _openedAt: openedAt, _count: count, _last: last } = this
-    const open = openedAt && Date.now() - openedAt
-    const mark = (count > 0 && (cursor.place || `${last?.type}\n${last?.data}`)) || this._mark
-    const moved = mark !== this._mark
-    this._mark = mark
-    this._delivered ||= count > 0
+    const { _openedAt: openedAt, _count: count, _last: last, _mark: mark } = this
+    if (count > 0) {
+      this._delivered = true
+      this._mark = cursor.place || `${last?.type}\n${last?.data}`
+    }
     this._openedAt = this._count = 0
-    this._last = undefined
-    cursor.asked = this.parser?.reconnectionTime ?? cursor.asked
-    this.parser = this.response = this._held = undefined
+    this._last = this.parser = this.response = this._held = undefined
 
     if (why === LET_GO) return
     if (why === RECONNECT) {
       this.error = undefined
-      this.unauthorized = this.word = false
+      this.unauthorized = false
       this.failures = this._times = 0
       return
     }
     await settled(life, why instanceof SseError && why.code === 'network')
     let error: SseError | undefined
     if (why !== CLEAN) {
-      if (why instanceof SseError) error = why
-      else if (plan.wrap) error = plan.wrap(why)
-      else return this._finish({ reason: 'failed', error: why })
-      error.attempt = this.attempt
+      if (!(why instanceof SseError || plan.wrap)) return this._fail(why)
+      error = why instanceof SseError ? why : plan.wrap?.(why)
     }
     this.error = error
-    const completes = (plan.onEnd ?? (request.safe ? 'reconnect' : 'complete')) === 'complete'
-    if (!error && completes) return this._finish({ reason: 'complete' })
-    if (isProgress({ open, waited: this._waited, count, moved, cut: !!error }, plan.resetAfter)) {
-      this.failures = 0
+    if (error) error.attempt = this.attempt
+    else if ((plan.onEnd ?? (request.safe ? 'reconnect' : 'complete')) === 'complete') {
+      return this._finish('complete')
     }
-    // What fresh headers answer is tried again, at once: nothing was done, and nobody need know.
+
+    // Progress is a connection that stayed, though no longer than 5 s: a proxy that cuts every 25 s
+    // must not keep a stream from recovering. Or events that are new: a greeting or a cached answer,
+    // again and again, is none, however politely it ends.
+    const open = openedAt && Date.now() - openedAt
+    const stayed = open >= (plan.resetAfter ?? Math.min(Math.max(this._waited, 1000), 5000))
+    if (stayed || (mark !== this._mark && count > (error ? 1 : 0))) this.failures = 0
+    // What fresh headers answer is tried again at once: nothing was done, and nobody need know.
     if (error && this._isRefusal(error)) return
     this.failures++
     let delay = plan.decide(this)
@@ -476,22 +493,35 @@ export class Session<R> implements Passenger {
     }
     this.word = false
     error = this.error
-    if (delay === false) {
-      return this._finish(error ? { reason: 'failed', error } : { reason: 'complete' })
-    }
-    if (request.spent) return this._finish({ reason: 'failed', error: unrepeatable(error) })
+    if (delay === false) return error ? this._fail(error) : this._finish('complete')
+    if (this._spent) return this._fail(unrepeatable(error))
     if (this.failures > 1 || (!error && open < 1000)) delay = Math.max(delay, SHORTEST)
     this._waited = delay
+    this._earliest = Date.now() + askedBy(this)
     this._change('waiting', Date.now() + delay)
     life.check()
     const { failures, attempt } = this
     plan.onReconnect?.({ error, delay, failures, attempt })
-    await this._wait(life, delay)
+    let timer: ReturnType<typeof setTimeout> | undefined
+    try {
+      await life.race(
+        new Promise<void>((resolve) => {
+          this._arm = () => {
+            clearTimeout(timer)
+            timer = later(resolve, (this.retryAt as number) - Date.now())
+          }
+          this._arm()
+        }),
+      )
+    } finally {
+      clearTimeout(timer)
+      this._arm = undefined
+    }
   }
 
   /**
-   * Judges what passes only so often: an answer of `authStatuses`, what a redeployed server answers
-   * for a moment, and a function of the caller's that fails without saying why.
+   * Judges what passes only so often: an answer of `authStatuses`, what a server in the middle of a
+   * redeploy answers, and a function of the caller's that fails without saying why.
    *
    * @returns whether the next attempt is to be made at once
    */
@@ -499,77 +529,43 @@ export class Session<R> implements Passenger {
     const { plan } = this
     const { code, status } = error
     const refused = code === 'status' && (plan.authStatuses ?? [401]).includes(status as number)
+    const stray = this._everOpen && this.repeatable && (status === 404 || code === 'content-type')
+    const trouble =
+      refused && plan.request.refreshable
+        ? 'refused'
+        : code === 'auth' && error.retriable
+          ? code
+          : stray
+            ? 'stray'
+            : ''
     this.unauthorized = refused
-    let trouble = ''
-    let most = 2
-    if (refused && plan.request.refreshable) trouble = 'refused'
-    else if (code === 'auth' && error.retriable) trouble = code
-    else if (
-      this._everOpen &&
-      this.repeatable &&
-      (code === 'content-type' || (code === 'status' && status === 404))
-    ) {
-      trouble = 'stray'
-      most = MOST_STRAYS
-    }
     this._times = trouble === this._trouble ? this._times + 1 : 1
     this._trouble = trouble
     if (trouble) {
       error.retriable =
-        this._times <= most && error.response?.headers.get('x-should-retry') !== 'false'
+        this._times <= (trouble === 'stray' ? MOST_STRAYS : 2) &&
+        error.response?.headers.get('x-should-retry') !== 'false'
     }
-    return refused && trouble !== '' && this._times === 1
-  }
-
-  private async _wait(life: Lifetime, delay: number): Promise<void> {
-    const from = Date.now()
-    let timer: ReturnType<typeof setTimeout> | undefined
-    try {
-      await life.race(
-        new Promise<void>((resolve) => {
-          timer = later(resolve, delay)
-          // Never sooner than the server has asked.
-          const asked = from + askedBy(this)
-          this._cut = (least) => {
-            const due = Math.max(Date.now() + least, asked)
-            if (due > (this.retryAt as number)) return
-            clearTimeout(timer)
-            this.retryAt = due
-            timer = later(resolve, due - Date.now())
-          }
-        }),
-      )
-    } finally {
-      clearTimeout(timer)
-      this._cut = undefined
-    }
+    return trouble === 'refused' && this._times === 1
   }
 
   /** One attempt, until its stream is open. */
-  private async _connect(): Promise<void> {
+  private async _connect(life: Lifetime): Promise<void> {
     if (this.over) return
     const { plan, cursor } = this
     const { request } = plan
-    const life = this._life
     await settled(life, false)
     if (plan.gate) await this._pass(plan.gate, life)
     this.attempt++
     this.sent = false
     this.answer = undefined
     this._change('connecting')
-    const limit = time(plan.connectTimeout, 0)
-    const deadline =
-      limit > 0 &&
-      later(() => {
-        life.end(
-          new SseError('timeout', __DEV__ && `Expected an open stream within ${limit} ms, got none`),
-        )
-      }, limit)
+    this.since = Date.now()
+    this._stopWatching = watchSilence(this, plan.connectTimeout, life)
     let response: Response | undefined
     try {
       const { lastEventId, place, first } = cursor
-      const { attempt: number, error, unauthorized } = this
-      const { signal } = life
+      const { attempt: number, error, unauthorized, _headers: sent } = this
       const outgoing = await request.build(
         {
           number,
@@ -577,29 +573,39 @@ export class Session<R> implements Passenger {
           cursor: place,
           first,
           error,
-          sent: this._headers,
+          sent,
           unauthorized,
-          signal,
+          signal: life.signal,
         },
         life,
         plan.resume,
       )
       life.check()
-      if (!outgoing) return this._finish({ reason: 'failed', error: error ?? unrepeatable() })
-      request.spent = outgoing.once
+      if (!outgoing) return this._fail(error ?? unrepeatable())
+      request.spent ||= outgoing.once
       this.sent = true
       this._headers = outgoing.init.headers
-      this.since = Date.now()
       response = await exchange(outgoing, life, plan.fetch)
       this.answer = response
-      if (response.status === 204) return this._endByServer(response)
+      // "No Content" is the server's way to say: do not come back.
+      if (response.status === 204) {
+        drop(response)
+        return plan.finite && this._delivered
+          ? this._fail(
+              new SseError(
+                'truncated',
+                __DEV__ && 'Expected the event that until names, got status 204',
+                { response, retriable: false },
+              ),
+            )
+          : this._finish('no-content')
+      }
       await admit(response, plan, life, plan.statuses)
-      life.check()
     } catch (thrown) {
       drop(response)
       throw thrown
     } finally {
-      clearTimeout(deadline || undefined)
+      this._stopWatching()
       this.since = Number.POSITIVE_INFINITY
     }
     cursor.first ??= response
@@ -610,8 +616,8 @@ export class Session<R> implements Passenger {
     this._why = CLEAN
     this._openedAt = Date.now()
     const { idleTimeout } = plan
-    const idle = time(typeof idleTimeout === 'function' ? idleTimeout(response) : idleTimeout, 0)
-    if (idle > 0) this._stopWatching = watchSilence(this, idle, life, response)
+    const idle = typeof idleTimeout === 'function' ? idleTimeout(response) : idleTimeout
+    this._stopWatching = watchSilence(this, idle, life, response)
     this.error = undefined
     this.unauthorized = false
     this.response = response
@@ -625,7 +631,7 @@ export class Session<R> implements Passenger {
       let passed = false
       const release = () => {
         if (!passed) released = true
-        else if (life === this._life) this._letGo()
+        else if (life === this._life) this.leave()
       }
       try {
         const leave = gate({ signal: life.signal, release })
@@ -635,32 +641,13 @@ export class Session<R> implements Passenger {
         }
       } catch (thrown) {
         life.check()
-        this._finish({ reason: 'failed', error: thrown })
+        this._fail(thrown)
       }
       passed = true
       // A gate that cannot make up its mind must not hold the event loop.
       if (released) await life.race(turn())
       life.check()
     }
-  }
-
-  /** "No Content" is the server's way to say: do not come back. */
-  private _endByServer(response: Response): void {
-    drop(response)
-    if (!this.plan.finite || !this._delivered) return this._finish({ reason: 'no-content' })
-    const error = new SseError(
-      'truncated',
-      __DEV__ && 'Expected the event that until names, got status 204',
-      { response, retriable: false },
-    )
-    error.attempt = this.attempt
-    this._finish({ reason: 'failed', error })
-  }
-
-  /** Lets the connection go, where it can be made again. */
-  private _letGo(): void {
-    const underway = this.status === 'open' || this.status === 'connecting'
-    if (underway && this.repeatable && !this.plan.request.spent) this._drop(LET_GO, 'connecting')
   }
 
   private _drop(reason: unknown, status: EventStreamStatus): void {
@@ -674,36 +661,41 @@ export class Session<R> implements Passenger {
 
   /** What was read stays, to be handed over first. */
   private _disconnect(): void {
-    this._life.end(undefined)
-    this._stopWatching?.()
-    this._stopWatching = undefined
-    this._reader?.cancel().catch(() => {})
+    this._life.end(OVER)
+    this._stopWatching()
+    this._reader?.cancel().catch(ignore)
     this._reader = undefined
+    this.cursor.asked = this.parser?.reconnectionTime ?? this.cursor.asked
   }
 
-  private _finish(over: Over): void {
+  private _fail(error: unknown, reason: 'failed' | 'aborted' = 'failed'): void {
+    if (error instanceof SseError) error.attempt = this.attempt
+    this._finish(reason, { error })
+  }
+
+  private _finish(reason: Over['reason'], failure?: { error: unknown }): void {
     if (this.over) return
-    this.over = over
+    this.over = { reason, ...failure }
     this.plan.signal?.removeEventListener('abort', this._abort)
     alight(this)
-    if (over.reason === 'complete' || over.reason === 'no-content') this.cursor.first = undefined
-    this.cursor.asked = this.parser?.reconnectionTime ?? this.cursor.asked
-    this._life.end(OVER)
+    // A new iteration goes on with a stream that was stopped or failed, not with one that is complete.
+    if (reason === 'complete' || reason === 'no-content') this.cursor.first = undefined
     this._disconnect()
     this.response = undefined
-    this._stopDecoding?.()
+    this._stopDecoding()
     this._tell()
     this._change('closed')
   }
 
+  /** Settles the `next()` that waits, if one does: why it failed is thrown once. */
   private _tell(): void {
-    const { over, _settle: settle } = this
-    this._settle = undefined
-    if (!settle || !over) return
+    const { over, _resolve: resolve, _reject: reject } = this
+    if (!over || !resolve) return
+    this._resolve = undefined
     this._busy = false
     if ('error' in over && !this._told) {
       this._told = true
-      settle.reject(over.error)
-    } else settle.resolve(this._end)
+      reject?.(over.error)
+    } else resolve(this._end)
   }
 }

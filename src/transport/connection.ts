@@ -1,7 +1,7 @@
 import type { Lifetime } from '../abort'
-import { SseError } from '../errors'
+import { SseError, type SseErrorCode } from '../errors'
 import type { Awaitable, FetchResponse } from '../platform'
-import { drop, refusal } from './exchange'
+import { refusal } from './exchange'
 
 /** What refuses, bounds and observes a connection. */
 export interface ConnectionOptions {
@@ -14,8 +14,8 @@ export interface ConnectionOptions {
   onOpen?: ((response: FetchResponse) => unknown) | undefined
 }
 
-/** The content type, where it is that of an event stream. */
-const EVENT_STREAM = /^[\t ]*text\/event-stream[\t ]*(;|$)/i
+/** The last of several values that is a type counts (Fetch standard, extract a MIME type). */
+const EVENT_STREAM = /(^|,)[\t ]*text\/event-stream[\t ]*(;[^,]*)?(,[^/]*)?$/i
 
 /**
  * Whether a response is a stream.
@@ -30,38 +30,19 @@ export async function admit(
   life: Lifetime,
   statuses = /^20[012]$/,
 ): Promise<void> {
-  const { status, statusText = '', headers } = response
-  const type = headers.get('content-type') ?? 'none'
-  // Of several values, the last that is a type counts (Fetch standard, extract a MIME type).
-  const last =
-    type
-      .split(',')
-      .filter((value) => value.includes('/'))
-      .pop() ?? ''
-  const isStatus = statuses.test(`${status}`)
-  const isType = EVENT_STREAM.test(last)
+  const { status } = response
+  const type = response.headers.get('content-type') ?? ''
+  const code = !statuses.test(`${status}`)
+    ? 'status'
+    : EVENT_STREAM.test(type)
+      ? 'refused'
+      : 'content-type'
   try {
-    if (!(accept ? await life.race(accept(response)) : isStatus && isType)) {
-      throw isStatus
-        ? isType
-          ? await refusal('refused', __DEV__ && 'accept refused the response', response, life)
-          : await refusal(
-              'content-type',
-              __DEV__ &&
-                `Expected content-type text/event-stream, got ${type}${/html/i.test(type) ? ': a login page, or the wrong URL?' : ''}`,
-              response,
-              life,
-            )
-        : await refusal(
-            'status',
-            __DEV__ && `Expected status 200, got ${status} ${statusText}`.trim(),
-            response,
-            life,
-          )
+    if (!(accept ? await life.race(accept(response)) : code === 'refused')) {
+      throw await refusal(code, __DEV__ && describe(code, response, type), response, life)
     }
     await life.race(onOpen?.(response))
   } catch (cause) {
-    drop(response)
     life.check()
     if (cause instanceof SseError && cause.response === response) throw cause
     throw new SseError(
@@ -70,6 +51,13 @@ export async function admit(
       { status, response, cause },
     )
   }
+}
+
+function describe(code: SseErrorCode, { status, statusText = '' }: Response, type: string): string {
+  if (code === 'status') return `Expected status 200, got ${status} ${statusText}`.trim()
+  if (code === 'refused') return 'accept refused the response'
+  const hint = /html/i.test(type) ? ': a login page, or the wrong URL?' : ''
+  return `Expected content-type text/event-stream, got ${type || 'none'}${hint}`
 }
 
 /** `undefined` for a response without a body: an empty stream. */

@@ -1,4 +1,4 @@
-import type { Lifetime } from '../abort'
+import { ignore, type Lifetime } from '../abort'
 import { isPassing, originOf, SseError, type SseErrorCode } from '../errors'
 import type { FetchResponse } from '../platform'
 import { isSafe, type OutgoingRequest, type RequestOptions } from './request'
@@ -22,7 +22,10 @@ export async function exchange(
 ): Promise<Response> {
   // A page cannot see where a redirect leads before it is followed; other runtimes can, and some of
   // them have a `location`.
-  const { location, process } = globalThis as { location?: unknown; process?: { versions?: object } }
+  const { location, process } = globalThis as {
+    location?: unknown
+    process?: { versions?: object }
+  }
   const watched =
     (guarded || !(isSafe(init.method) || init.redirect)) &&
     (!location || !!Object(process?.versions).node)
@@ -32,7 +35,9 @@ export async function exchange(
     // Some fetches follow whatever they are told.
     const target = response.redirected
       ? guarded && response.url
-      : options !== init && /^30[12378]$/.test(`${response.status}`) && response.headers.get('location')
+      : options !== init &&
+        /^30[12378]$/.test(`${response.status}`) &&
+        response.headers.get('location')
     const hidden = response.type === 'opaqueredirect'
     if (!target && !hidden) return response
     if (hidden && isSafe(init.method)) {
@@ -136,13 +141,16 @@ async function call(
   } catch (cause) {
     if (life.ended) {
       // A fetch that does not heed the signal answers to nobody.
-      sent.then(drop, () => {})
+      sent.then(drop, ignore)
       throw life.reason
     }
     // As ky and ofetch have it, an error with a response is that response.
     const given = (cause as { response?: Response } | undefined)?.response
     if (cause instanceof SseError || typeof given?.headers?.get !== 'function') {
-      throw networkError(`The request to ${originOf(url)} failed: check the network, the URL, CORS and TLS`, cause)
+      throw networkError(
+        `The request to ${originOf(url)} failed: check the network, the URL, CORS and TLS`,
+        cause,
+      )
     }
     response = given
   }
@@ -187,24 +195,19 @@ function follow(location: string, url: string, response: Response, guarded: bool
 
 /** A server may trickle its error page for ever: the cap is one of bytes and of time. */
 async function excerpt({ body }: Response, life: Lifetime): Promise<string> {
+  const reader = body?.getReader()
+  const decoder = new TextDecoder()
   let text = ''
-  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined
-  const read = async () => {
-    reader = body?.getReader()
-    const decoder = new TextDecoder()
-    for (let left = EXCERPT; reader && left > 0; ) {
-      const { done, value } = await reader.read()
-      if (done) return
-      const bytes = value.subarray(0, left)
-      left -= bytes.length
-      text += decoder.decode(bytes, { stream: true })
-    }
-  }
   // A cancel settles the pending read as done, whatever the source does about it.
-  const cancel = () => void reader?.cancel().catch(() => {})
+  const cancel = () => void reader?.cancel().catch(ignore)
   const timer = setTimeout(cancel, EXCERPT_TIME)
   try {
-    await life.race(read())
+    for (let left = EXCERPT; reader && left > 0; ) {
+      const { done, value } = await life.race(reader.read())
+      if (done) break
+      text += decoder.decode(value.subarray(0, left), { stream: true })
+      left -= value.length
+    }
   } catch {
     // What could be read is all there is to show: the refusal itself is the error.
     life.check()
@@ -218,5 +221,5 @@ async function excerpt({ body }: Response, life: Lifetime): Promise<string> {
 /** Not awaited: some implementations never settle a cancel. */
 export function drop(response: FetchResponse | undefined): void {
   // Optional twice: neither the body nor its kind is certain where `fetch` is the caller's.
-  ;(response as Response | undefined)?.body?.cancel?.().catch(() => {})
+  ;(response as Response | undefined)?.body?.cancel?.().catch(ignore)
 }

@@ -39,6 +39,8 @@ export interface Attempt {
   readonly signal: FetchSignal
 }
 
+type Json = (attempt: Attempt) => unknown
+
 type Made<T> = T | ((attempt: Attempt) => Awaitable<T>)
 
 /** Headers as `fetch` takes them; `null` leaves a header out that would be sent without it. */
@@ -127,7 +129,7 @@ export interface RequestOptions
    * Serialised as the body, with `content-type: application/json`; or a function of the attempt. Not
    * together with `body`.
    */
-  json?: ((attempt: Attempt) => unknown) | {} | null | undefined
+  json?: Json | {} | null | undefined
   /**
    * Called as `fetch(url, init)`, with `init.headers` as an object that can be spread. Default:
    * `globalThis.fetch`, looked up at each attempt.
@@ -232,33 +234,48 @@ export class RequestPlan {
       this._url = url
     }
 
-    const ours: Record<string, string> = { accept: this._accept }
-    if (json !== undefined) ours['content-type'] = 'application/json'
-    const id = resumeHeader(attempt.lastEventId)
-    if (id) ours['last-event-id'] = id
     const outgoing = new Headers()
-    const given = typeof own === 'function' ? await call(life, own, attempt) : own
-    for (const [name, value] of pairs(given)) {
+    const id = resumeHeader(attempt.lastEventId)
+    const ours: Record<string, string | undefined> = {
+      accept: this._accept,
+      'content-type': json === undefined ? '' : 'application/json',
+      'last-event-id': id,
+    }
+    for (const [name, value] of pairs(
+      typeof own === 'function' ? await call(life, own, attempt) : own,
+    )) {
       const key = `${name}`.toLowerCase()
-      if (value === undefined || (bare && key.startsWith('content-'))) continue
-      // What a header says that never changes is only where the stream begins.
-      if (fixed && value !== null && key === 'last-event-id' && id) continue
-      delete ours[key]
-      if (value !== null) append(outgoing, name, value)
+      // What never changes says only where the stream begins.
+      const outdated = fixed && value !== null && id && key === 'last-event-id'
+      if (value === undefined || outdated || (bare && key.startsWith('content-'))) continue
+      ours[key] = ''
+      try {
+        if (value !== null) outgoing.append(name, value)
+      } catch {
+        // Not the runtime's message: that quotes the value, a token perhaps.
+        throw misuse(
+          __DEV__ &&
+            `Expected header ${JSON.stringify(name)} in Latin-1 without line breaks, got another`,
+        )
+      }
     }
     const guarded = !this._init.redirect && !outgoing.keys().next().done
-    for (const name of Object.keys(ours)) outgoing.set(name, ours[name] as string)
+    for (const name of ['accept', 'content-type', 'last-event-id']) {
+      if (ours[name]) outgoing.set(name, ours[name])
+    }
 
-    if (typeof json === 'function') {
-      json = (await call(life, json as (attempt: Attempt) => unknown, attempt)) as typeof json
-    }
     let payload = typeof body === 'function' ? await call(life, body, attempt) : body
-    if (json !== undefined) payload = serialise(json)
-    // The runtime knows the rest of RequestInit best: let it refuse now what it would refuse later.
-    if (!this._checked && globalThis.Request) {
-      new Request('http://localhost', { ...this._init, method })
-      this._checked = true
+    if (json !== undefined) {
+      payload = JSON.stringify(
+        typeof json === 'function' ? await call(life, json as Json, attempt) : json,
+      )
+      if (payload === undefined) {
+        throw misuse(__DEV__ && `Expected a JSON value, got ${typeof json}`)
+      }
     }
+    // The runtime knows the rest of RequestInit best: let it refuse now what it would refuse later.
+    this._checked ||=
+      !globalThis.Request || !!new Request('http://localhost', { ...this._init, method })
     const once = isOneShot(payload)
     return {
       url,
@@ -306,6 +323,11 @@ export function resumeHeader(lastEventId: string): string {
   return value.length > LONGEST_ID || /[\0-\x08\x0a-\x1f\x7f]|^\s*$/.test(value) ? '' : value
 }
 
+/** A mistake of the caller's: final, because no later attempt can go better. */
+function misuse(message: string | false): TypeError {
+  return new TypeError(message || 'Invalid request')
+}
+
 /** The URL to ask for; messages never hold it, because URLs hold secrets. */
 function locate(
   input: string | FetchUrl,
@@ -313,28 +335,22 @@ function locate(
   base = baseUrl(),
 ): string {
   const text = `${input}`
-  const absolute = /^[a-z][-+.\w]*:/i.test(text)
+  const absolute = /^[-+.\w]+:/.test(text)
   let url: URL
   try {
     url = new URL(text, base)
   } catch {
     // A server-side framework's fetch may know what a path is relative to.
     if (!base && fetch && !absolute && !text.startsWith('//')) return text
-    throw new TypeError(
-      __DEV__ ? `Expected a valid ${base ? '' : 'absolute '}URL` : 'Invalid URL',
-    )
+    throw misuse(__DEV__ && `Expected a valid ${base ? '' : 'absolute '}URL`)
   }
   if (url.username || url.password) {
-    throw new TypeError(
-      __DEV__
-        ? 'Expected a URL without user name and password. Use an Authorization header'
-        : 'URL with password',
+    throw misuse(
+      __DEV__ && 'Expected a URL without user name and password. Use an Authorization header',
     )
   }
-  if (!fetch && !/^(https?|data|blob):$/.test(url.protocol)) {
-    throw new TypeError(
-      __DEV__ ? `Expected an http or https URL, got ${url.protocol}` : 'Unknown scheme',
-    )
+  if (!fetch && !/^(https?|data|blob):/.test(url.href)) {
+    throw misuse(__DEV__ && `Expected an http or https URL, got ${url.protocol}`)
   }
   // As its caller wrote it: React Native's URL puts a slash behind it.
   return absolute ? text : url.href
@@ -346,19 +362,6 @@ function pairs(headers: HeadersOption | undefined): [string, string | null | und
       [string, string]
     >,
   )
-}
-
-/** Unlike `Headers.append`, names the bad header and keeps its value, a token perhaps, quiet. */
-function append(headers: Headers, name: string, value: string): void {
-  try {
-    headers.append(name, value)
-  } catch {
-    throw new TypeError(
-      __DEV__
-        ? `Expected header ${JSON.stringify(name)} in Latin-1 without line breaks, got another`
-        : `Invalid header ${name}`,
-    )
-  }
 }
 
 async function call<A extends Attempt, T>(
@@ -399,14 +402,6 @@ function judge(thrown: unknown): SseError {
 function isNetworkFailure(thrown: unknown): boolean {
   const { name, code } = Object(thrown)
   return /^(Type|Timeout)Error$/.test(name) || (typeof code === 'string' && /^[A-Z]/.test(code))
-}
-
-function serialise(json: unknown): string {
-  const text = JSON.stringify(json)
-  if (text === undefined) {
-    throw new TypeError(__DEV__ ? `Expected a JSON value, got ${typeof json}` : 'Invalid json')
-  }
-  return text
 }
 
 function isOneShot(body: unknown): boolean {

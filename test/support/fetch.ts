@@ -1,4 +1,4 @@
-import type { ServerSentEvent } from '../../src/parser'
+import type { ServerSentEvent } from '../../src/parser/event'
 
 /** How a faked `fetch` answers: a response, a failure, silence until aborted, or what it makes. */
 export type Answer =

@@ -1,33 +1,43 @@
 import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { SseError } from '../src/errors'
-import { type EventsOptions, events } from '../src/events'
+import { Lifetime } from '../../src/abort'
+import { SseError } from '../../src/errors'
+import { type EventsOptions, events } from '../../src/faces/events'
 import {
   type Attempt,
   type EventsInput,
+  type HeadersOption,
   isSafe,
   type OutgoingRequest,
-  planRequest,
   type RequestOptions,
-} from '../src/request'
-import { type Answer, answering, follow } from './support/fetch'
-import { stream } from './support/response'
-import { serve } from './support/server'
+  RequestPlan,
+  type Resume,
+  resumeHeader,
+} from '../../src/transport/request'
+import { type Answer, answering, follow } from '../support/fetch'
+import { stream } from '../support/response'
 
 const FEED = 'https://example.com/feed'
 
+const life = new Lifetime()
 const attempt = (rest: Partial<Attempt> = {}): Attempt => ({
   number: 1,
   lastEventId: '',
+  cursor: '',
+  first: undefined,
   error: undefined,
-  signal: new AbortController().signal,
+  sent: undefined,
+  unauthorized: false,
+  signal: life.signal,
   ...rest,
 })
+const make = async (plan: RequestPlan, rest?: Partial<Attempt>, resume?: Resume) =>
+  (await plan.build(attempt(rest), life, resume)) as OutgoingRequest
 const build = (
   input: EventsInput,
   options: RequestOptions = {},
   rest?: Partial<Attempt>,
-): Promise<OutgoingRequest> => planRequest(input, options).build(attempt(rest))
+): Promise<OutgoingRequest> => make(new RequestPlan(input, options), rest)
 
 /** What is sent, as text: the runtime knows best how it reads an init. */
 async function wire({ url, init }: OutgoingRequest): Promise<string> {
@@ -39,27 +49,45 @@ async function wire({ url, init }: OutgoingRequest): Promise<string> {
 describe('the URL', () => {
   const rows: [string, EventsInput, string][] = [
     ['a string', `${FEED}?a=b`, `${FEED}?a=b`],
-    ['a string that is not normal', 'HTTPS://Example.com:443/a/../feed', FEED],
     ['a URL', new URL(FEED), FEED],
-    ['a Request', new Request(FEED), FEED],
     ['a function of the attempt', ({ number }) => `${FEED}/${number}`, `${FEED}/1`],
     ['a function that takes its time', async () => new URL(FEED), FEED],
-    ['a function that makes a Request', () => new Request(FEED), FEED],
   ]
   test.each(rows)('may be %s', async (_, input, url) => {
     expect((await build(input)).url).toBe(url)
   })
 
+  test('of an absolute address is handed on as it was written', async () => {
+    // The `URL` of React Native puts a slash behind it.
+    vi.stubGlobal(
+      'URL',
+      class extends URL {
+        override get href() {
+          return `${super.href}/`
+        }
+      },
+    )
+    for (const url of [FEED, 'HTTPS://Example.com:443/a/../feed']) {
+      expect((await build(url)).url).toBe(url)
+      expect((await build(async () => url)).url).toBe(url)
+    }
+    vi.unstubAllGlobals()
+  })
+
   test('of a function is made anew for each attempt, with all that is known', async () => {
     const attempts: Attempt[] = []
-    const plan = planRequest((given) => {
+    const plan = new RequestPlan((given) => {
       attempts.push(given)
-      return `${FEED}?after=${given.lastEventId}`
+      return `${FEED}?after=${given.cursor}`
     }, {})
     const error = new SseError('network', '')
-    const given = [attempt(), attempt({ number: 2, lastEventId: '7', error })]
+    const sent = new Headers()
+    const given = [
+      attempt(),
+      attempt({ number: 2, lastEventId: '7', cursor: '7', error, sent, unauthorized: true }),
+    ]
     const urls: string[] = []
-    for (const each of given) urls.push((await plan.build(each)).url)
+    for (const each of given) urls.push((await make(plan, each)).url)
     expect(urls).toEqual([`${FEED}?after=`, `${FEED}?after=7`])
     expect(attempts).toEqual(given)
   })
@@ -101,6 +129,15 @@ describe('the URL', () => {
       expect((await build(url)).url).toBe(url)
     },
   )
+
+  test.each(['http://[', '/feed', 'https://me:s3cret@example.com/', 'ftp://s3cret.example/'])(
+    'of %s can never be asked for: a TypeError that does not show it',
+    async (url) => {
+      const failure = await build(url).catch((error) => error)
+      expect(failure).toBeInstanceOf(TypeError)
+      expect(`${failure.message}`).not.toMatch(/s3cret|\[|feed/)
+    },
+  )
 })
 
 describe('the headers', () => {
@@ -111,7 +148,7 @@ describe('the headers', () => {
   const rows: [string, RequestOptions['headers'], Record<string, string>][] = [
     ['none', undefined, {}],
     ['a record', { 'X-A': '1' }, { 'x-a': '1' }],
-    ['a record with one left out', { 'X-A': undefined as never, 'X-B': '1' }, { 'x-b': '1' }],
+    ['a record with one left out', { 'X-A': undefined, 'X-B': '1' }, { 'x-b': '1' }],
     [
       'pairs',
       [
@@ -121,25 +158,59 @@ describe('the headers', () => {
       { 'x-a': '1, 2' },
     ],
     ['Headers', new Headers({ 'X-A': '1' }), { 'x-a': '1' }],
+    ['a Map', new Map([['X-A', '1']]), { 'x-a': '1' }],
     ['a value that ends in a line break, as a file does', { 'X-A': 'token\n' }, { 'x-a': 'token' }],
     ['a function', () => ({ 'X-A': '1' }), { 'x-a': '1' }],
     ['a function that takes its time', async () => [['X-A', '1']], { 'x-a': '1' }],
     ['a function that makes none', () => undefined as never, {}],
+    [
+      'of any name, also one that every object has',
+      { constructor: '1', toString: '2' } as unknown as HeadersOption,
+      { constructor: '1', tostring: '2' },
+    ],
   ]
   test.each(rows)('may be %s', async (_, headers, expected) => {
     expect(await sent(FEED, { headers })).toEqual({ accept, ...expected })
   })
 
-  test('accept what the caller says, if he does', async () => {
-    const headers = { Accept: 'text/event-stream, application/json' }
-    expect(await sent(FEED, { headers })).toEqual({ accept: headers.Accept })
+  test('of an iterator, which can be read once, go with every attempt', async () => {
+    const plan = new RequestPlan(FEED, { headers: new Map([['X-A', '1']]).entries() })
+    for (const _ of [1, 2]) {
+      expect((await make(plan)).init.headers.get('x-a')).toBe('1')
+    }
   })
 
-  test('of the caller go over those of a Request', async () => {
-    const request = new Request(FEED, { headers: { 'x-a': '1', 'x-b': '1', accept: '*/*' } })
-    const expected = { 'x-a': '1', 'x-b': '2', accept: '*/*' }
-    expect(await sent(request, { headers: { 'X-B': '2' } })).toEqual(expected)
-    expect(await sent(() => request, { headers: () => ({ 'X-B': '2' }) })).toEqual(expected)
+  const own: [string, HeadersOption, RequestOptions, Record<string, string>][] = [
+    ['Accept', { Accept: 'text/event-stream, application/json' }, {}, {}],
+    ['Content-Type', { 'Content-Type': 'application/problem+json' }, { json: 1 }, { accept }],
+    ['Last-Event-ID, the place to begin', { 'Last-Event-ID': '3' }, {}, { accept }],
+  ]
+  for (const [name, headers, options, others] of own) {
+    test(`of the caller’s own win over ours, static or of a function: ${name}`, async () => {
+      const expected = Object.entries(headers as Record<string, string>).map(
+        ([name, value]) => [name.toLowerCase(), value] as const,
+      )
+      for (const given of [headers, () => headers]) {
+        expect(await sent(FEED, { headers: given, ...options })).toEqual({
+          ...others,
+          ...Object.fromEntries(expected),
+        })
+      }
+    })
+  }
+
+  test('of a null leave out what would be sent without them', async () => {
+    const headers = { ACCEPT: null, 'content-type': null, 'Last-Event-ID': null }
+    for (const given of [headers, () => headers]) {
+      expect(await sent(FEED, { headers: given, json: 1 }, { lastEventId: '7' })).toEqual({})
+    }
+  })
+
+  test('have the place of the stream, over a static one and under that of a function', async () => {
+    const headers = { 'last-event-id': '3' }
+    const after = { lastEventId: '7' }
+    expect(await sent(FEED, { headers }, after)).toMatchObject({ 'last-event-id': '7' })
+    expect(await sent(FEED, { headers: () => headers }, after)).toMatchObject(headers)
   })
 
   test('are the caller’s own afterwards', async () => {
@@ -147,10 +218,39 @@ describe('the headers', () => {
     await build(FEED, { headers, json: 1 }, { lastEventId: '7' })
     expect(Object.fromEntries(headers)).toEqual({ 'x-a': '1' })
   })
+
+  test('that HTTP cannot carry are named, and their values kept quiet', async () => {
+    const failure = await build(FEED, { headers: { 'X-Token': 's3\ncret' } }).catch((e) => e)
+    expect(failure).toBeInstanceOf(TypeError)
+    expect(failure.message).toContain('X-Token')
+    expect(failure.message).not.toContain('cret')
+  })
+})
+
+describe('the last event ID', () => {
+  test.each([
+    ['ASCII', '7', '7'],
+    ['beyond ASCII, as UTF-8', 'ü…', '\xc3\xbc\xe2\x80\xa6'],
+    ['a tab within', 'a\tb', 'a\tb'],
+    ['8 KiB', 'x'.repeat(8192), 'x'.repeat(8192)],
+    // Servers refuse headers of more.
+    ['more than 8 KiB', 'x'.repeat(8193), ''],
+    ['more than 8 KiB as UTF-8', 'ü'.repeat(4097), ''],
+    ['a control character', 'a\u0001b', ''],
+    ['a line break', 'a\nb', ''],
+    ['blanks alone', '  ', ''],
+    ['none', '', ''],
+  ])('of %s', (_, id, header) => {
+    expect(resumeHeader(id)).toBe(header)
+  })
+
+  test('that cannot be sent prevents no request', async () => {
+    const { init } = await build(FEED, {}, { lastEventId: 'a\nb' })
+    expect(init.headers.has('last-event-id')).toBe(false)
+  })
 })
 
 describe('the method', () => {
-  const post = new Request(FEED, { method: 'POST', body: 'x' })
   const rows: [string, EventsInput, RequestOptions, string][] = [
     ['nothing else', FEED, {}, 'GET'],
     ['a body', FEED, { body: 'x' }, 'POST text/plain;charset=UTF-8 x'],
@@ -160,11 +260,6 @@ describe('the method', () => {
     ['json', FEED, { json: { a: 1 } }, 'POST application/json {"a":1}'],
     ['a method', FEED, { method: 'DELETE' }, 'DELETE'],
     ['a method and a body', FEED, { method: 'PUT', body: 'x' }, 'PUT text/plain;charset=UTF-8 x'],
-    ['a Request', new Request(FEED, { method: 'PUT' }), {}, 'PUT'],
-    ['a Request with a body', post, {}, 'POST text/plain;charset=UTF-8 x'],
-    ['a Request and a body', post, { body: 'y' }, 'POST text/plain;charset=UTF-8 y'],
-    ['a Request and a method', post, { method: 'PUT' }, 'PUT text/plain;charset=UTF-8 x'],
-    ['a function that makes a Request', () => post, {}, 'POST text/plain;charset=UTF-8 x'],
     ['a function that makes a URL, and json', () => FEED, { json: 1 }, 'POST application/json 1'],
   ]
   test.each(rows)('with %s', async (_, input, options, expected) => {
@@ -175,7 +270,11 @@ describe('the method', () => {
     ['GET', true],
     ['HEAD', true],
     ['OPTIONS', true],
+    // Issue 11.13: registered as safe (RFC 3253, 3.6; the QUERY method).
+    ['REPORT', true],
+    ['QUERY', true],
     ['get', true],
+    ['query', true],
     ['POST', false],
     ['PUT', false],
     ['DELETE', false],
@@ -198,39 +297,40 @@ describe('the body', () => {
       new URLSearchParams({ a: '1' }),
       'POST application/x-www-form-urlencoded;charset=UTF-8 a=1',
     ],
-    ['a function that takes its time', async ({ number }) => `${number}`, `POST ${text} 1`],
+    [
+      'a function that takes its time',
+      async ({ number }: Attempt) => `${number}`,
+      `POST ${text} 1`,
+    ],
     ['a function that makes none', () => undefined, 'POST'],
   ]
   test.each(rows)('may be %s, sent as often as it takes', async (_, body, expected) => {
-    const plan = planRequest(FEED, { body })
-    expect(await wire(await plan.build(attempt()))).toBe(expected)
-    expect(await wire(await plan.build(attempt()))).toBe(expected)
-    expect((await plan.build(attempt())).init).not.toHaveProperty('duplex')
+    const plan = new RequestPlan(FEED, { body })
+    expect(await wire(await make(plan))).toBe(expected)
+    expect(await wire(await make(plan))).toBe(expected)
+    expect((await make(plan)).init).not.toHaveProperty('duplex')
   })
 
   test('of a form is sent with its boundary', async () => {
     const form = new FormData()
     form.append('a', '1')
-    for (const input of [
-      await build(FEED, { body: form }),
-      await build(new Request(FEED, { method: 'POST', body: form })),
-    ]) {
-      const fields = await new Request(input.url, input.init).formData()
-      expect([...fields]).toEqual([['a', '1']])
-    }
+    const { url, init } = await build(FEED, { body: form })
+    expect([...(await new Request(url, init).formData())]).toEqual([['a', '1']])
   })
 
   test.each<[string, () => unknown]>([
     ['a stream', () => new Blob(['x']).stream()],
     ['what can be iterated once', () => Readable.from(['x'])],
-  ])('of %s is sent as one, and made anew by a function', async (_, make) => {
-    const outgoing = await build(FEED, { body: make() as BodyInit })
+  ])('of %s is sent as one, and made anew by a function', async (_, makeBody) => {
+    const outgoing = await build(FEED, { body: makeBody() })
     expect(outgoing.init).toHaveProperty('duplex', 'half')
+    expect(outgoing.once).toBe(true)
     expect(await wire(outgoing)).toBe('POST  x')
-    const plan = planRequest(FEED, { body: make as () => BodyInit })
+    const plan = new RequestPlan(FEED, { body: makeBody })
     for (const _ of [1, 2]) {
-      const again = await plan.build(attempt())
+      const again = await make(plan)
       expect(again.init).toHaveProperty('duplex', 'half')
+      expect(again.once).toBe(false)
       expect(await wire(again)).toBe('POST  x')
     }
   })
@@ -247,62 +347,87 @@ describe('json', () => {
     [({ number }: Attempt) => ({ number }), '{"number":1}'],
     [async () => null, 'null'],
   ])('of %o is sent as %s', async (json, body) => {
-    expect(await wire(await build(FEED, { json }))).toBe(`POST application/json ${body}`)
+    const options = { json } as RequestOptions
+    expect(await wire(await build(FEED, options))).toBe(`POST application/json ${body}`)
   })
 
-  test('leaves a content type of the caller alone', async () => {
-    const headers = { 'Content-Type': 'application/problem+json' }
-    expect(await wire(await build(FEED, { json: 1, headers }))).toBe(
-      'POST application/problem+json 1',
-    )
-  })
-
-  test('is what it was when the stream was made', async () => {
-    const json = { a: 1 }
-    const plan = planRequest(FEED, { json })
-    json.a = 2
-    expect(await wire(await plan.build(attempt()))).toBe('POST application/json {"a":1}')
+  test('of what has no JSON is a TypeError', async () => {
+    await expect(build(FEED, { json: Symbol('x') })).rejects.toThrow(TypeError)
   })
 })
 
-describe('the idempotency key', () => {
-  const keysOf = async (idempotencyKey: string | true | undefined) => {
-    const { fetch, requests } = answering(
-      new Response(null, { status: 503 }),
-      new TypeError('fetch failed'),
-      stream([]),
-    )
-    const retry = { delay: 0, jitter: 0 }
-    const source = events(FEED, { fetch, method: 'POST', idempotencyKey, retry })
-    for await (const _ of source);
-    return requests.map(({ headers }) => headers.get('idempotency-key'))
+describe('a request that goes on', () => {
+  const run = 'https://example.com/runs'
+  const first = Object.defineProperty(new Response(), 'url', { value: `${run}/1?x=y` })
+  const headers = { authorization: 'Bearer a', 'content-language': 'de' }
+  const resumed = async (resume: Resume, rest: Partial<Attempt> = {}) => {
+    const plan = new RequestPlan(run, { json: { question: 1 }, headers })
+    await make(plan)
+    const outgoing = await make(plan, { first, number: 2, ...rest }, resume)
+    const { authorization, ...others } = Object.fromEntries(outgoing.init.headers)
+    return [outgoing.url, authorization, others, await wire(outgoing)]
   }
+  const accept = 'text/event-stream'
 
-  test('of the caller goes with every attempt', async () => {
-    expect(await keysOf('order-7')).toEqual(['order-7', 'order-7', 'order-7'])
+  const rows: [string, Resume, unknown[]][] = [
+    ['text', () => '2', [`${run}/2`, 'Bearer a', { accept }, 'GET']],
+    ['a query', () => '?after=7', [`${run}/1?after=7`, 'Bearer a', { accept }, 'GET']],
+    ['a URL', async () => new URL(`${run}/3`), [`${run}/3`, 'Bearer a', { accept }, 'GET']],
+    ['an object', () => ({ input: '2' }), [`${run}/2`, 'Bearer a', { accept }, 'GET']],
+    [
+      'an object with json',
+      () => ({ input: '2', json: { after: 7 } }),
+      [
+        `${run}/2`,
+        'Bearer a',
+        { accept, 'content-language': 'de', 'content-type': 'application/json' },
+        'POST application/json {"after":7}',
+      ],
+    ],
+    [
+      'an object with a body and a method',
+      () => ({ input: '2', method: 'PUT', body: 'x' }),
+      [
+        `${run}/2`,
+        'Bearer a',
+        { accept, 'content-language': 'de' },
+        'PUT text/plain;charset=UTF-8 x',
+      ],
+    ],
+    [
+      'an object with headers of its own, which may go anywhere',
+      () => ({ input: 'https://other.example/', headers: { 'x-own': '1' } }),
+      ['https://other.example/', undefined, { accept, 'x-own': '1' }, 'GET'],
+    ],
+  ]
+  test.each(rows)('by %s', async (_, resume, expected) => {
+    expect(await resumed(resume)).toEqual(expected)
   })
 
-  test('by chance is one for all attempts of a stream, and another for the next', async () => {
-    const [first, ...others] = await keysOf(true)
-    expect(first).toMatch(/^[0-9a-f]{32}$/)
-    expect(others).toEqual([first, first])
-    expect((await keysOf(true))[0]).not.toBe(first)
+  test('has the last event ID, whatever makes it', async () => {
+    const [, , headers] = await resumed(() => '2', { lastEventId: '7' })
+    expect(headers).toEqual({ accept, 'last-event-id': '7' })
   })
 
-  test('is not sent unless asked for', async () => {
-    expect(await keysOf(undefined)).toEqual([null, null, null])
+  test.each(['https://other.example/', '//other.example/', 'http://example.com/', 'blob:x'])(
+    'to another origin, %s, is refused: it must not see the headers',
+    async (url) => {
+      await expect(resumed(() => url)).rejects.toMatchObject({
+        code: 'redirect',
+        location: new URL(url, run).href,
+      })
+      await expect(resumed(() => ({ input: url }))).rejects.toMatchObject({ code: 'redirect' })
+    },
+  )
+
+  test('is the first one until a response has been accepted', async () => {
+    const [url, , , sent] = await resumed(() => '2', { first: undefined })
+    expect([url, sent]).toEqual([run, 'POST application/json {"question":1}'])
   })
 
-  test('does not by itself make a POST be repeated', async () => {
-    const { fetch, requests } = answering(new TypeError('fetch failed'))
-    const source = events(FEED, { fetch, method: 'POST', idempotencyKey: true })
-    await expect(source[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'network' })
-    expect(requests).toHaveLength(1)
-  })
-
-  test('that HTTP cannot carry is refused, and not shown', () => {
-    const make = () => events(FEED, { idempotencyKey: 'a\nb', method: 'POST' })
-    expect(make).toThrow('Expected header "idempotency-key" in Latin-1 without line breaks')
+  test.each([undefined, null])('by %s is none', async (nothing) => {
+    const plan = new RequestPlan(run, { json: 1 })
+    expect(await plan.build(attempt({ first }), life, () => nothing)).toBe(undefined)
   })
 })
 
@@ -319,7 +444,6 @@ describe('what else is passed to fetch', () => {
 
   test('is nothing but that nothing be cached: worker runtimes know little more', async () => {
     expect(await keys(FEED)).toEqual({ cache: 'no-store' })
-    expect(await keys(new Request(FEED))).toEqual({ cache: 'no-store' })
   })
 
   test('is nothing at all where the runtime does not know how to cache', async () => {
@@ -327,36 +451,30 @@ describe('what else is passed to fetch', () => {
     Reflect.deleteProperty(Request.prototype, 'cache')
     try {
       expect(await keys(FEED)).toEqual({})
-      expect(await keys(new Request(FEED))).toEqual({})
     } finally {
       Object.defineProperty(Request.prototype, 'cache', cache)
     }
   })
 
-  const own: RequestInit = {
-    cache: 'reload',
-    credentials: 'include',
-    integrity: 'sha256-x',
-    keepalive: true,
-    mode: 'same-origin',
-    redirect: 'error',
-    referrer: 'https://example.com/page',
-    referrerPolicy: 'no-referrer',
-  }
-
   test('is all that the caller gives, known to us or not', async () => {
-    const options = { ...own, dispatcher: 'of undici', priority: 'low' } as RequestOptions
+    const options = {
+      cache: 'reload',
+      credentials: 'include',
+      integrity: 'sha256-x',
+      keepalive: true,
+      mode: 'same-origin',
+      redirect: 'error',
+      referrer: 'https://example.com/page',
+      referrerPolicy: 'no-referrer',
+      dispatcher: 'of undici',
+      priority: 'low',
+    } as RequestOptions
     expect(await keys(FEED, options)).toEqual(options)
   })
 
-  test('is all that a Request was given', async () => {
-    expect(await keys(new Request(FEED, own))).toEqual(own)
-    expect(await keys(() => new Request(FEED, own))).toEqual(own)
-  })
-
-  test('is the option of the caller rather than that of the Request', async () => {
-    const options: RequestOptions = { cache: 'no-cache', credentials: 'omit', redirect: 'follow' }
-    expect(await keys(new Request(FEED, own), options)).toEqual({ ...own, ...options })
+  test('is looked at by the runtime first: what its Request refuses is never sent', async () => {
+    const options = { mode: 'nonsense' } as unknown as RequestOptions
+    await expect(build(FEED, options)).rejects.toThrow(TypeError)
   })
 
   test('is no option of ours', async () => {
@@ -365,11 +483,17 @@ describe('what else is passed to fetch', () => {
     const source = events(FEED, {
       fetch,
       retry: { maxRetries: 1 },
+      resume: 'same',
       lastEventId: '7',
       onEnd: 'complete',
       until: 'end',
       decode: JSON.parse,
-      dedupe: 3,
+      cursor: ({ lastEventId }) => lastEventId,
+      skip: () => false,
+      incomplete: 'drop',
+      accept: () => true,
+      authStatuses: [403],
+      gate: observer,
       connectTimeout: 5000,
       idleTimeout: 5000,
       maxEventSize: 5000,
@@ -382,45 +506,9 @@ describe('what else is passed to fetch', () => {
     await source[Symbol.asyncIterator]().next()
     source.close()
     expect(Object.keys(requests[0] ?? {}).sort()).toEqual(
-      ['url', 'body', 'cache', 'headers', 'method', 'signal'].sort(),
+      // A POST follows its redirects by hand: fetch would make a GET of it.
+      ['url', 'body', 'cache', 'headers', 'method', 'redirect', 'signal'].sort(),
     )
-  })
-})
-
-describe('a Request', () => {
-  test('is sent again with its body, as often as it takes, and stays unread', async () => {
-    const request = new Request(FEED, { method: 'POST', body: 'x'.repeat(100_000) })
-    const plan = planRequest(request, {})
-    for (const _ of [1, 2, 3]) {
-      expect((await wire(await plan.build(attempt()))).length).toBe(
-        'POST text/plain;charset=UTF-8 '.length + 100_000,
-      )
-    }
-    expect(request.bodyUsed).toBe(false)
-  })
-
-  test('without a body has none on any attempt', async () => {
-    for (const method of ['GET', 'POST']) {
-      expect((await build(new Request(FEED, { method }))).init.body).toBe(undefined)
-    }
-  })
-
-  test('ends the stream with its signal, unless the options have another', async () => {
-    const [first, second] = [new AbortController(), new AbortController()]
-    const request = new Request(FEED, { signal: first.signal })
-    const { fetch } = answering()
-    const pending = (options?: EventsOptions) =>
-      events(request, { fetch, ...options })
-        [Symbol.asyncIterator]()
-        .next()
-    const stories = [
-      pending().catch((reason) => `first: ${reason}`),
-      pending({ signal: second.signal }).catch((reason) => `second: ${reason}`),
-    ]
-    first.abort('stop')
-    expect(await stories[0]).toBe('first: stop')
-    second.abort('halt')
-    expect(await stories[1]).toBe('second: halt')
   })
 })
 
@@ -452,6 +540,20 @@ describe('fetch', () => {
       'done',
     ])
   })
+
+  test('gets headers that can be spread, in the spelling of other libraries', async () => {
+    const given: unknown[] = []
+    const source = events(FEED, {
+      lastEventId: '7',
+      headers: { 'X-A': '1' },
+      async fetch(_, { headers }) {
+        given.push({ ...headers, Accept: 'mine' })
+        return stream(['data: 1\n\n'])
+      },
+    })
+    for await (const _ of source) break
+    expect(given).toEqual([{ Accept: 'mine', 'Last-Event-ID': '7', 'x-a': '1' }])
+  })
 })
 
 describe('a body that can be sent once only', () => {
@@ -463,14 +565,12 @@ describe('a body that can be sent once only', () => {
   })
 
   const body = () => new Blob(['x']).stream()
-  const message =
-    'Expected a body that can be sent again, got a stream. Pass a function that makes one'
 
   const rows: [string, Answer, EventsOptions, object | undefined][] = [
-    ['a refusal', new Response('', { status: 503 }), {}, { status: 503 }],
+    ['a refusal', new Response('', { status: 429 }), {}, { status: 429 }],
     ['a 401', new Response('', { status: 401 }), { headers: () => ({}) }, { status: 401 }],
-    ['a lost connection', new Error('reset'), { retry: {} }, { code: 'network' }],
-    ['a clean end', stream([]), { onEnd: 'reconnect' }, undefined],
+    ['a lost connection', new Error('reset'), { resume: 'same' }, { code: 'network' }],
+    ['a clean end', stream([]), { onEnd: 'reconnect', resume: 'same' }, undefined],
   ]
   test.each(rows)('fails the retry after %s, without a wait', async (_, answer, options, cause) => {
     const { fetch, requests } = answering(answer)
@@ -484,7 +584,7 @@ describe('a body that can be sent once only', () => {
     const failure = await source[Symbol.asyncIterator]()
       .next()
       .catch((error) => error)
-    expect(failure).toMatchObject({ code: 'unrepeatable', message, retriable: false })
+    expect(failure).toMatchObject({ code: 'unrepeatable', retriable: false })
     if (cause) expect(failure.cause).toMatchObject(cause)
     else expect(failure.cause).toBe(undefined)
     expect([requests.length, told.length]).toEqual([1, 0])
@@ -498,10 +598,31 @@ describe('a body that can be sent once only', () => {
       .catch((error) => error)
     await vi.advanceTimersByTimeAsync(0)
     source.reconnect()
-    expect(await next).toMatchObject({ code: 'unrepeatable', message, attempt: 2 })
+    expect(await next).toMatchObject({ code: 'unrepeatable', attempt: 2 })
     const again = source[Symbol.asyncIterator]().next()
     await expect(again).rejects.toMatchObject({ code: 'unrepeatable', attempt: 1 })
     expect(requests.length).toBe(1)
+  })
+
+  test('is no matter where resume makes a request of its own', async () => {
+    const { fetch, requests } = answering(
+      stream(['id: 1\ndata: 1\n\n'], new Error('cut')),
+      stream([]),
+    )
+    const source = events(FEED, {
+      body: body(),
+      fetch,
+      retry: { delay: 0 },
+      resume: ({ cursor }) => `?after=${cursor}`,
+    })
+    const story: string[] = []
+    const followed = follow(source, story)
+    await vi.advanceTimersByTimeAsync(1000)
+    await followed
+    expect([story, requests.map(({ method, url }) => `${method} ${url}`)]).toEqual([
+      ['message:1', 'done'],
+      [`POST ${FEED}`, `GET ${FEED}?after=1`],
+    ])
   })
 
   test('is not spent by an attempt that never came to send it', async () => {
@@ -526,94 +647,17 @@ describe('headers that must not follow a redirect to another origin', () => {
     ['none of the caller', FEED, {}, false],
     ['an empty list', FEED, { headers: [] }, false],
     ['json: its content type is ours', FEED, { json: 1 }, false],
+    ['one that is left out', FEED, { headers: { 'x-a': null, 'x-b': undefined } }, false],
     ['one header, whichever', FEED, { headers: { 'x-a': '1' } }, true],
+    ['one that every object has', FEED, { headers: { constructor: '1' } as never }, true],
     ['an Accept of the caller', FEED, { headers: { accept: '*/*' } }, true],
     ['a headers function', FEED, { headers: () => secret }, true],
     ['a headers function that makes none', FEED, { headers: () => ({}) }, false],
-    ['a Request with headers', new Request(FEED, { headers: secret }), {}, true],
-    ['a Request without', new Request(FEED), {}, false],
-    ['a Request of a function', () => new Request(FEED, { headers: secret }), {}, true],
     ["redirect: 'follow'", FEED, { headers: secret, redirect: 'follow' }, false],
     ["redirect: 'error', which fetch sees to", FEED, { headers: secret, redirect: 'error' }, false],
-    [
-      "a Request with redirect: 'error'",
-      new Request(FEED, { headers: secret, redirect: 'error' }),
-      {},
-      false,
-    ],
   ]
   test.each(rows)('%s', async (_, input, options, guarded) => {
     const outgoing = await build(input, options, { lastEventId: '7' })
     expect(outgoing.guarded).toBe(guarded)
-  })
-
-  /** Two origins: the one redirects to the other, which notes what it is asked. */
-  async function redirect(to: (own: string, other: string) => string, status = 302) {
-    const asked: string[] = []
-    const other = await serve((request, response) => {
-      asked.push(`other ${request.method} ${request.headers.authorization ?? '-'}`)
-      response.writeHead(200, { 'content-type': 'text/event-stream' }).end('data: 1\n\n')
-    })
-    const own = await serve((request, response) => {
-      asked.push(`own ${request.method} ${request.headers.authorization ?? '-'}`)
-      const location = request.url === '/to' ? undefined : to(own.url, other.url)
-      response.writeHead(location ? status : 200, {
-        'content-type': 'text/event-stream',
-        ...(location && { location }),
-      })
-      response.end(location ? '' : 'data: 1\n\n')
-    })
-    return { url: own.url, asked, origins: [own.url, other.url] as const }
-  }
-  const outcome = async (input: EventsInput, options: EventsOptions) => {
-    const story: string[] = []
-    await follow(events(input, { onEnd: 'complete', retry: false, ...options }), story)
-    return story
-  }
-
-  const inputs: [string, (url: string) => [EventsInput, EventsOptions]][] = [
-    ['an object', (url) => [url, { headers: secret }]],
-    ['a function', (url) => [url, { headers: async () => secret }]],
-    ['a Request', (url) => [new Request(url, { headers: secret }), {}]],
-  ]
-  for (const [name, input] of inputs) {
-    test.each([301, 302, 303, 307, 308])(
-      `given as ${name} are never sent to the other origin of a %d`,
-      async (status) => {
-        const { url, asked } = await redirect((_, other) => `${other}/`, status)
-        expect(await outcome(...input(url))).toEqual(['throws:redirect'])
-        expect(asked).toEqual(['own GET Bearer s3cret'])
-      },
-    )
-
-    test(`given as ${name} are sent on within the origin`, async () => {
-      const { url, asked } = await redirect(() => '/to')
-      expect(await outcome(...input(url))).toEqual(['message:1', 'done'])
-      expect(asked).toEqual(['own GET Bearer s3cret', 'own GET Bearer s3cret'])
-    })
-  }
-
-  test('the refusal names the origins, and no path, query or token', async () => {
-    const { url, origins } = await redirect((_, other) => `${other}/p4th?token=s3cret`)
-    const source = events(`${url}/p4th?token=s3cret`, { headers: secret })
-    const failure = await source[Symbol.asyncIterator]()
-      .next()
-      .catch((error) => error)
-    expect(failure.message).toBe(
-      `Expected a redirect within ${origins[0]}, got one to ${origins[1]}, which must not see the caller’s headers. Use that URL, or pass redirect: 'follow' to send them`,
-    )
-  })
-
-  test('where there are none, fetch does as it always does', async () => {
-    const { url, asked } = await redirect((_, other) => `${other}/`)
-    expect(await outcome(url, { lastEventId: '7', json: 1 })).toEqual(['message:1', 'done'])
-    expect(asked).toEqual(['own POST -', 'other GET -'])
-  })
-
-  test('a Request that forbids redirects meets none', async () => {
-    const { url, asked } = await redirect(() => '/to')
-    const request = new Request(url, { headers: secret, redirect: 'error' })
-    expect(await outcome(request, {})).toEqual(['throws:network'])
-    expect(asked).toEqual(['own GET Bearer s3cret'])
   })
 })
