@@ -9,15 +9,16 @@ export default defineConfig({
       include: ['src/**'],
       reporter: ['text', 'json-summary'],
       thresholds: {
-        'src/{parser,retry,session}.ts': { lines: 100, branches: 100 },
+        'src/{parser/parser,session/retry,session/session}.ts': { lines: 100, branches: 100 },
       },
     },
     projects: [
       {
+        define: { __DEV__: 'true' },
         test: {
           name: 'node',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/browser/**'],
+          exclude: ['**/node_modules/**', 'test/browser/**', 'test/package/**'],
           testTimeout: 15_000,
           typecheck: {
             enabled: true,
@@ -27,11 +28,31 @@ export default defineConfig({
         },
       },
       {
+        // The suites that prove the promises, on what the production build does.
+        define: { __DEV__: 'false' },
+        test: {
+          name: 'production',
+          include: ['test/faults/**/*.test.ts', 'test/**/{event-source,corpus,quiet}*.test.ts'],
+          exclude: ['**/node_modules/**', 'test/browser/**'],
+          testTimeout: 15_000,
+        },
+      },
+      {
         test: {
           name: 'browser',
           include: ['test/browser/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 300_000,
+        },
+      },
+      {
+        test: {
+          name: 'package',
+          include: ['test/package/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 300_000,
+          // After the others, whose clocks it would disturb: it builds apps, on all cores.
+          sequence: { groupOrder: 1 },
         },
       },
     ],

@@ -24,7 +24,8 @@ export class Lifetime {
   ended = false
   reason: unknown
   private readonly _control = new AbortController()
-  private _interrupt: ((reason: unknown) => void) | undefined
+  /** Called at the end; `race` replaces it. */
+  interrupt: ((reason: unknown) => void) | undefined
 
   get signal(): FetchSignal {
     return this._control.signal
@@ -36,7 +37,7 @@ export class Lifetime {
     this.ended = true
     this.reason = reason
     this._control.abort(reason)
-    this._interrupt?.(reason)
+    this.interrupt?.(reason)
   }
 
   /**
@@ -45,7 +46,7 @@ export class Lifetime {
    */
   async race<T>(work: Awaitable<T>): Promise<T> {
     const value = await new Promise<T>((resolve, reject) => {
-      this._interrupt = reject
+      this.interrupt = reject
       if (this.ended) reject(this.reason)
       Promise.resolve(work).then(resolve, reject)
     })

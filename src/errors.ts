@@ -112,26 +112,21 @@ export class SseError extends Error {
 
   /** For tests of yours; the library makes its own. */
   constructor(code: SseErrorCode, message: string | false = false, details: SseErrorDetails = {}) {
-    const { status, response, body, location, event, retriable } = details
+    const { status, response, location } = details
     super(
-      message || [code, status, originOf(location ?? response?.url)].filter(Boolean).join(' '),
-      'cause' in details ? { cause: details.cause } : undefined,
+      message || `${code} ${status ?? ''} ${originOf(location ?? response?.url) ?? ''}`.trim(),
+      details,
     )
     this.code = code
     this.status = status
     this.retryAfter = details.retryAfter
     this.retriable =
-      retriable ??
+      details.retriable ??
       (code === 'status' ? isPassing(status) : /^(network|timeout|idle|truncated)$/.test(code))
-    for (const [name, value] of [
-      ['response', response],
-      ['body', body],
-      ['location', location],
-      ['event', event],
-      [BRAND, true],
-    ] as const) {
+    const hide = (name: string | symbol, value: unknown) =>
       Object.defineProperty(this, name, { value, configurable: true })
-    }
+    hide(BRAND, true)
+    for (const name of ['response', 'body', 'location', 'event'] as const) hide(name, details[name])
   }
 
   /** `'SseError'`, whatever a bundler makes of the class's name. */
@@ -143,7 +138,7 @@ export class SseError extends Error {
   static override [Symbol.hasInstance](value: unknown): boolean {
     return Object.hasOwn(this, Symbol.hasInstance)
       ? !!Object(value)[BRAND]
-      : Function.prototype[Symbol.hasInstance].call(this, value)
+      : super[Symbol.hasInstance](value)
   }
 }
 

@@ -27,6 +27,8 @@ interface ResponseLike {
 }
 
 interface RequestInitLike {
+  // biome-ignore lint/suspicious/noExplicitAny: what `fetch` takes differs between runtimes
+  body?: any
   cache?: string | undefined
   credentials?: 'omit' | 'same-origin' | 'include' | undefined
   mode?: string | undefined
@@ -43,6 +45,11 @@ export type FetchInit = Globals extends {
   ? NonNullable<I>
   : RequestInitLike
 
+/** `fetch`. */
+export type FetchFunction = Globals extends { fetch: infer F }
+  ? F
+  : (input: string | FetchRequest | FetchUrl, init?: FetchInit) => Promise<FetchResponse>
+
 /** `AbortSignal`. */
 export type FetchSignal = Globals extends { AbortSignal: { prototype: infer S } }
   ? S
@@ -57,6 +64,52 @@ export type FetchUrl = Globals extends { URL: { prototype: infer U } }
 export type FetchRequest = Globals extends { Request: { prototype: infer R } }
   ? R
   : { readonly url: string; readonly method: string; clone(): unknown }
+
+interface EventLike {
+  readonly type: string
+  readonly target: unknown
+  readonly currentTarget: unknown
+  readonly cancelable: boolean
+  readonly defaultPrevented: boolean
+  readonly timeStamp: number
+  preventDefault(): void
+  stopPropagation(): void
+  stopImmediatePropagation(): void
+}
+
+interface MessageEventLike extends EventLike {
+  // biome-ignore lint/suspicious/noExplicitAny: as in the DOM's own types
+  readonly data: any
+  readonly origin: string
+  readonly lastEventId: string
+}
+
+type ListenerLike = ((event: DomEvent) => unknown) | { handleEvent(event: DomEvent): unknown }
+
+interface EventTargetLike {
+  addEventListener(type: string, listener: ListenerLike | null, options?: object | boolean): void
+  removeEventListener(type: string, listener: ListenerLike | null, options?: object | boolean): void
+  dispatchEvent(event: DomEvent): boolean
+}
+
+/** `Event`. */
+export type DomEvent = Globals extends { Event: { prototype: infer E } } ? E : EventLike
+
+/** `MessageEvent`. */
+export type DomMessageEvent = Globals extends { MessageEvent: { prototype: infer E } }
+  ? E
+  : MessageEventLike
+
+/** `EventTarget`. */
+export type DomEventTarget = Globals extends { EventTarget: { prototype: infer T } }
+  ? T
+  : EventTargetLike
+
+/** What `addEventListener` takes as its second argument. */
+export type DomListener = Parameters<DomEventTarget['addEventListener']>[1]
+
+/** What `addEventListener` takes as its third argument. */
+export type DomListenerOptions = Parameters<DomEventTarget['addEventListener']>[2]
 
 /** A value, now or by a promise. */
 export type Awaitable<T> = T | PromiseLike<T>

@@ -1,7 +1,8 @@
-import { abortable } from './abort'
-import type { SseError } from './errors'
-import type { Attempt } from './request'
-import { expectNumber, expectType } from './validate'
+import { Lifetime, later } from '../abort'
+import { expectTime, expectType } from '../development/expect'
+import type { SseError } from '../errors'
+import type { FetchSignal } from '../platform'
+import type { Attempt } from '../transport/request'
 
 /**
  * A token, and when it expires.
@@ -21,7 +22,7 @@ export interface BearerToken {
   /** What is sent after `Bearer`. */
   readonly token: string
   /** When it expires: a `Date`, or milliseconds since 1970. Default: what `expiresAt` of the options says. */
-  readonly expiresAt?: Date | number
+  readonly expiresAt?: Date | number | undefined
 }
 
 /**
@@ -41,23 +42,24 @@ export interface BearerToken {
  */
 export interface BearerOptions {
   /** The token to begin with, or a function that reads where the app keeps it. Default: none. */
-  token?: string | (() => string | undefined)
+  token?: string | (() => string | undefined) | undefined
   /**
    * Gets a new token. One call at a time, however many streams wait for it; `signal` is aborted
    * when none waits any more.
    */
-  refresh: (signal: AbortSignal) => Promise<string | BearerToken>
+  refresh: (signal: FetchSignal) => Promise<string | BearerToken>
   /** When a token expires, or a function that reads it from the token. Default: unknown. */
-  expiresAt?: Date | number | ((token: string) => Date | number | undefined)
+  expiresAt?: Date | number | ((token: string) => Date | number | undefined) | undefined
   /** Milliseconds before its expiry at which a token is taken for expired. Default: 5,000. */
-  leeway?: number
+  leeway?: number | undefined
   /** Milliseconds in which `refresh` must have settled. Default: 30,000. */
-  timeout?: number
+  timeout?: number | undefined
 }
 
+/** A refresh that is under way, and how many wait for it. */
 interface Refresh {
-  readonly token: Promise<string>
-  readonly control: AbortController
+  readonly life: Lifetime
+  readonly done: Promise<void>
   waiting: number
 }
 
@@ -65,11 +67,12 @@ interface Refresh {
  * Makes a `headers` function that sends `Authorization: Bearer …` with a token that is not known to
  * be expired or refused. Share one among all streams: they share its refresh.
  *
- * A refresh that fails ends the stream with code `auth` and the refresh's error as its cause.
+ * A refresh that fails for good ends the stream with code `auth` and the refresh's error as its
+ * cause; the stream's `retry` says how a failure that may pass is tried again.
  *
  * @returns a function that rejects with what `refresh` rejects with, with an `Error` where it takes
- * longer than `timeout`, and with a `TypeError` where it gives no token
- * @throws {TypeError | RangeError} at once, for options that can never work
+ * longer than `timeout` or gives no token
+ * @throws {TypeError | RangeError} at once, for options that can never work (development build)
  *
  * @example
  * ```ts
@@ -85,9 +88,11 @@ export function bearer(
   options: BearerOptions,
 ): (attempt: Pick<Attempt, 'error' | 'signal'>) => Promise<{ Authorization: string }> {
   const { token, refresh, expiresAt, leeway = 5000, timeout = 30_000 } = options
-  expectType('refresh', refresh ?? null, 'function')
-  expectNumber('leeway', leeway)
-  expectNumber('timeout', timeout)
+  if (__DEV__) {
+    expectType('refresh', refresh ?? null, 'function')
+    expectTime('leeway', leeway)
+    expectTime('timeout', timeout, true)
+  }
 
   const expiryOf = typeof expiresAt === 'function' ? expiresAt : () => undefined
   let firstExpiry = typeof expiresAt === 'function' ? undefined : expiresAt
@@ -112,47 +117,57 @@ export function bearer(
       else if (now !== current) use({ token: now, expiresAt: firstExpiry })
       firstExpiry = undefined
     }
-    if (current === undefined || (error?.status === 401 && current === tried)) return false
+    // Forgotten, because the refresh may fail and be asked for again by another attempt.
+    if (error?.status === 401 && current === tried) current = undefined
+    if (current === undefined) return false
     return expiry === undefined || Number(expiry) - leeway > Date.now()
   }
 
-  const load = async (control: AbortController): Promise<string> => {
-    const timer = setTimeout(() => {
-      control.abort(new Error(`Expected refresh to settle within ${timeout} ms, got nothing`))
+  const load = async (life: Lifetime): Promise<void> => {
+    const timer = later(() => {
+      life.end(
+        new Error(
+          __DEV__ ? `Expected refresh to settle within ${timeout} ms, got nothing` : 'timeout',
+        ),
+      )
     }, timeout)
     try {
-      const result = await abortable(control.signal, refresh(control.signal))
+      const result = await life.race(refresh(life.signal))
       const fresh = typeof result === 'string' ? { token: result } : result
       if (typeof fresh?.token !== 'string' || !fresh.token) {
-        throw new TypeError('Expected refresh to give a token, got none')
+        // Its own word that it is no use to try again.
+        throw Object.assign(
+          new Error(__DEV__ ? 'Expected refresh to give a token, got none' : 'no token'),
+          { retriable: false },
+        )
       }
       use(fresh)
-      return fresh.token
     } finally {
       clearTimeout(timer)
     }
   }
 
+  const begin = (): Refresh => {
+    const life = new Lifetime()
+    const started: Refresh = { life, done: load(life), waiting: 0 }
+    const over = () => {
+      if (running === started) running = undefined
+    }
+    started.done.then(over, over)
+    return started
+  }
+
   return async ({ error, signal }) => {
     if (!isUsable(error)) {
-      if (!running) {
-        const control = new AbortController()
-        const started: Refresh = { control, token: load(control), waiting: 0 }
-        const done = () => {
-          if (running === started) running = undefined
-        }
-        running = started
-        started.token.then(done, done)
-      }
-      const { control, token: fresh } = running
+      running ??= begin()
       const shared = running
       shared.waiting++
       try {
-        await abortable(signal, fresh)
+        await unlessAborted(signal, shared.done)
       } finally {
         // Nobody waits any more: what still runs is in vain, and no use to who comes next.
         if (--shared.waiting === 0) {
-          control.abort()
+          shared.life.end(signal.reason)
           if (running === shared) running = undefined
         }
       }
@@ -163,4 +178,17 @@ export function bearer(
     })
     return { Authorization: `Bearer ${used}` }
   }
+}
+
+function unlessAborted(signal: FetchSignal, work: Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason)
+    const settle = (how: () => void) => () => {
+      signal.removeEventListener('abort', stop)
+      how()
+    }
+    if (signal.aborted) stop()
+    signal.addEventListener('abort', stop)
+    work.then(settle(resolve), (reason) => settle(() => reject(reason))())
+  })
 }

@@ -1,22 +1,17 @@
-import { SseError } from './errors'
-import type { EventStreamStatus, EventsOptions } from './events'
-import type { ServerSentEvent } from './parser'
-import { Place } from './place'
-import type { Attempt, EventsInput } from './request'
-import { planSession, SessionControl, type SessionPlan, session } from './session'
-import { expectNumber, expectType } from './validate'
-
-/**
- * Any event, whatever its type and data.
- *
- * @example
- * ```ts
- * import type { AnyEvent } from 'tidings/react'
- *
- * const keyOf = ({ type, lastEventId }: AnyEvent) => `${type}:${lastEventId}`
- * ```
- */
-export type AnyEvent = ServerSentEvent<string, unknown>
+import { checkHeader, checkUseEvents } from '../development/options'
+import { SseError } from '../errors'
+import type { EventsOptions } from '../faces/events'
+import type { AnyEvent, ServerSentEvent } from '../parser/event'
+import { Cursor } from '../session/cursor'
+import type { EventFor } from '../session/decode'
+import { planStream, type StreamState } from '../session/plan'
+import {
+  type AnySession,
+  type EventStreamStatus,
+  Session,
+  type SessionPlan,
+} from '../session/session'
+import { type Attempt, type EventsInput, locate, pairs } from '../transport/request'
 
 /**
  * A stream as state. Each change makes a new object.
@@ -25,8 +20,8 @@ export type AnyEvent = ServerSentEvent<string, unknown>
  * ```ts
  * import type { AnyEvent, EventsState } from 'tidings/react'
  *
- * const label = ({ status, error }: EventsState<AnyEvent, unknown>) =>
- *   status === 'waiting' ? `Reconnecting: ${error?.message ?? 'the stream ended'}` : status
+ * const label = ({ status, retryAt = 0, failures }: EventsState<AnyEvent, unknown>) =>
+ *   status === 'waiting' ? `Try ${failures + 1} at ${new Date(retryAt).toTimeString()}` : status
  * ```
  */
 export interface EventsState<E extends AnyEvent, S> {
@@ -47,8 +42,14 @@ export interface EventsState<E extends AnyEvent, S> {
    * stream, and the platform reports it as it does any uncaught error.
    */
   readonly error: SseError | Error | undefined
-  /** The last event ID: where a new attempt resumes. Default: the option of that name, or `''`. */
+  /** The last event ID, as the standard keeps it. Default: the option of that name, or `''`. */
   readonly lastEventId: string
+  /**
+   * When the next attempt is due, in milliseconds since 1970; `undefined` unless one is waited for.
+   */
+  readonly retryAt: number | undefined
+  /** How many attempts in a row have failed. */
+  readonly failures: number
 }
 
 /**
@@ -70,22 +71,30 @@ export interface EventsActions {
    * Opens the stream from its start: the state is cleared, and the request is sent without a last
    * event ID but the option's. What was running is closed. No effect while there is no input.
    *
-   * @throws {TypeError | RangeError} for options that can never work
+   * @throws {TypeError | RangeError} for options that can never work; then nothing changes
    */
   open(): void
   /** Ends the stream and keeps what has come. No effect when nothing is running. */
   close(): void
   /**
    * Connects now and goes on after the last event, whatever the state: it drops the connection or
-   * the wait, and reopens a closed stream. No effect while there is no input.
+   * the wait, and reopens a closed stream. A stream that cannot be resumed begins anew, as by
+   * `open()`: one that has delivered an event, by a method that is not safe and without `resume`, or
+   * with `until` and without a place. No effect while there is no input.
    *
-   * @throws {TypeError | RangeError} for options that can never work
+   * @throws {TypeError | RangeError} for options that can never work; then nothing changes
    */
   reconnect(): void
+  /**
+   * Says that this attempt has failed: the retry policy is asked when to try again, with an error of
+   * code `refused` whose cause is the reason (or with the reason, where that is an `SseError`). A
+   * stream that cannot be resumed then begins anew. No effect when nothing is running.
+   */
+  fail(reason: unknown): void
 }
 
 /**
- * What becomes of the events: a list, or what a reducer makes of them. A reducer that throws ends
+ * What becomes of the events: a list, or what a reducer makes of them. A reducer that throws closes
  * the stream after the events before; what it threw is the `error`, and is reported as uncaught.
  *
  * @example
@@ -123,11 +132,16 @@ export type Reduction<E extends AnyEvent, S> =
  * const lastTenOnDemand: LiveOptions = { limit: 10, immediate: false }
  * ```
  */
-export interface LiveOptions {
+export interface LiveOptions<E extends AnyEvent = ServerSentEvent> {
   /** How many events `events` keeps, without `reduce`. `Infinity` keeps all. Default: 100. */
-  limit?: number
+  limit?: number | undefined
   /** Whether the stream opens by itself, or waits for `open()`. Default: `true`. */
-  immediate?: boolean
+  immediate?: boolean | undefined
+  /**
+   * Called with each event, in order, also with those that come together and make one change of the
+   * state, which follows. A throw closes the stream, and is reported as uncaught.
+   */
+  onEvent?: ((event: E) => void) | undefined
 }
 
 /**
@@ -140,11 +154,9 @@ export interface LiveOptions {
  * const options: UseEventsOptions = { limit: 20, headers: { 'x-page': 'prices' } }
  * ```
  */
-export type UseEventsOptions<
-  E extends AnyEvent = ServerSentEvent,
-  S = E[],
-  T = string,
-> = EventsOptions<T> & LiveOptions & Reduction<E, S>
+export type UseEventsOptions<T = string, S = EventFor<T>[]> = EventsOptions<T> &
+  LiveOptions<EventFor<NoInfer<T>>> &
+  Reduction<EventFor<NoInfer<T>>, S>
 
 /**
  * What to open; nothing where it is `null`, `undefined` or `false`.
@@ -161,7 +173,8 @@ export type LiveInput = EventsInput | null | undefined | false
 /** The arguments of `useEvents` as they are now. */
 export interface LiveRequest {
   readonly input: LiveInput
-  readonly options: UseEventsOptions<never, never, unknown>
+  // biome-ignore lint/suspicious/noExplicitAny: the types are checked where the hook is called
+  readonly options: UseEventsOptions<any, any>
 }
 
 /**
@@ -174,16 +187,21 @@ export interface LiveRequest {
 export function requestKey({ input, options }: LiveRequest): string | undefined {
   if (input === null || input === undefined || input === false) return undefined
   const { method, body, json } = options
-  let url: unknown = input
-  if (typeof input === 'object') url = 'href' in input ? input.href : [input.method, input.url]
+  const url = typeof input === 'function' ? undefined : `${input}`
   const comparable = typeof body === 'string' || body instanceof URLSearchParams
   // A function is left out of JSON.
   return JSON.stringify([url, method, json, comparable ? `${body}` : undefined])
 }
 
+/** Milliseconds, until the server asks for another: as `events()` has it. */
+const RECONNECTION_TIME = 1000
+
 /**
- * One stream as state that changes batch by batch. It runs only while someone is subscribed, so a
- * binding has no more to do than to subscribe and to let go.
+ * One stream as state. It runs only while someone is subscribed, so a binding has no more to do than
+ * to subscribe and to let go.
+ *
+ * Whoever hears of a change may make the next one at once: everything is set before anyone is told,
+ * and to tell is the last thing done.
  */
 export class LiveEvents<E extends AnyEvent = AnyEvent, S = unknown> implements EventsActions {
   readonly key: string | undefined
@@ -191,224 +209,299 @@ export class LiveEvents<E extends AnyEvent = AnyEvent, S = unknown> implements E
   latest: LiveRequest
   /** Whether the stream runs while someone is subscribed. */
   wanted: boolean
-  #state: EventsState<E, S>
-  #place: Place
-  #control: SessionControl | undefined
-  #listener: (() => void) | undefined
+  private _state!: EventsState<E, S>
+  private _cursor!: Cursor
+  /** What a `skip` knows the stream by: another after each new beginning. */
+  private _stream!: StreamState
+  /** The one that runs, or was the last. */
+  private _session: AnySession | undefined
+  /** An event has come since the beginning. */
+  private _begun = false
+  /** The next attempt begins anew. */
+  private _anew = false
+  private _listener: (() => void) | undefined
+  /** While a chunk is being taken: whether a change other than its events is to be told after it. */
+  private _held: boolean | undefined
   /** Runs while changes by events wait for their turn. */
-  #turn: ReturnType<typeof setTimeout> | undefined
-  #late = false
+  private _turn: ReturnType<typeof setTimeout> | undefined
+  private _late = false
+  /** The headers as they were given, and what was read of them: an iterator can be read once only. */
+  private _given: unknown
+  private _pairs: ReturnType<typeof pairs> = []
 
   constructor(key: string | undefined, latest: LiveRequest, wanted: boolean) {
     this.key = key
     this.latest = latest
     this.wanted = wanted && key !== undefined
-    this.#place = this.#newPlace()
-    this.#state = this.#newState()
+    this._begin(new Cursor(latest.options.lastEventId, !!latest.options.cursor))
   }
 
-  readonly read = (): EventsState<E, S> => this.#state
+  readonly read = (): EventsState<E, S> => this._state
 
   /** @throws {TypeError | RangeError} for options that can never work, where the stream is wanted */
   readonly subscribe = (listener: () => void): (() => void) => {
-    this.#listener = listener
-    if (this.wanted) this.#run()
+    this._listener = listener
+    if (this.wanted) this._run()
     return this.leave
   }
 
-  /** Lets go of the listener and of the stream, also where `subscribe` has thrown. */
+  /** Lets go of the listener, which is not told, and of the stream. */
   readonly leave = (): void => {
-    this.#stop()
-    this.#listener = undefined
+    const { _session: session } = this
+    this._listener = undefined
+    clearTimeout(this._turn)
+    this._turn = undefined
+    if (!session || session.over) return
+    // Who comes back finds it running again, but no answer is shown, or paid for, twice.
+    const wanted = session.repeatable || !session.sent || session.status === 'waiting'
+    session.close()
+    this.wanted = wanted
   }
 
-  readonly open = (): void => {
-    if (this.key === undefined) return
-    this.#stop()
-    this.#place = this.#newPlace()
-    this.#state = this.#newState()
-    this.#want()
+  open(): void {
+    if (this.key !== undefined) this._run(true)
   }
 
-  readonly close = (): void => {
+  close(): void {
     this.wanted = false
-    this.#stop()
+    this._session?.close()
   }
 
-  readonly reconnect = (): void => {
-    if (this.#control) this.#control.reconnect()
-    else if (this.key !== undefined) this.#want()
+  reconnect(): void {
+    const { _session: session } = this
+    if (session && this._begun && !session.repeatable) this.open()
+    else if (session && !session.over) session.reconnect()
+    else if (this.key !== undefined) this._run()
   }
 
-  #newPlace(): Place {
-    const { lastEventId, dedupe } = this.latest.options
-    return new Place(lastEventId, undefined, dedupe)
+  fail(reason: unknown): void {
+    const { _session: session } = this
+    if (!session || session.over) return
+    this._anew = this._begun && !session.repeatable
+    session.fail(reason)
   }
 
-  #newState(): EventsState<E, S> {
+  private _begin(cursor: Cursor): void {
+    const live = this
     const { reduce, initial } = this.latest.options
-    return {
+    this._begun = this._anew = false
+    this._cursor = cursor
+    this._stream = {
+      get attempt() {
+        return live._session?.attempt ?? 0
+      },
+      get response() {
+        return live._session?.response
+      },
+      get status() {
+        return live._state.status
+      },
+      get lastEventId() {
+        return cursor.lastEventId
+      },
+    }
+    this._state = {
       events: (reduce ? initial : []) as S,
       event: undefined,
       data: undefined,
       status: 'idle',
       error: undefined,
-      lastEventId: this.#place.lastEventId,
+      lastEventId: cursor.lastEventId,
+      retryAt: undefined,
+      failures: 0,
     }
   }
 
-  #want(): void {
+  private _run(anew?: boolean): void {
+    const { _session: before } = this
+    const { lastEventId, cursor } = this.latest.options
+    // What goes on does so by the same plan: that knows where the request went, and what was spent.
+    const plan = this._listener && ((!anew && before?.plan) || this._plan())
     this.wanted = true
-    if (this.#listener) this.#run()
+    if (anew) this._begin(new Cursor(lastEventId, !!cursor))
+    const session = plan && new Session<boolean>(plan, this._cursor, this._take, false)
+    this._session = session
+    // From here on it is nobody's, and what it changes is told to nobody.
+    before?.close()
+    if (session) this._follow(session)
   }
 
-  #run(): void {
-    const { input, options } = this.latest
-    const { limit, reduce, dedupe } = options
-    expectNumber('limit', limit)
-    expectNumber('dedupe', dedupe)
-    expectType('reduce', reduce, 'function')
-    const target =
-      typeof input === 'function'
-        ? (attempt: Attempt) => (this.latest.input as typeof input)(attempt)
-        : (input as EventsInput)
-    const plan = planSession(
-      target,
-      liveOptions(() => this.latest.options),
-    )
-    const control = new SessionControl()
-    this.#control = control
-    this.#change({ status: 'connecting' })
-    this.#fold(plan, control)
-  }
-
-  #stop(): void {
-    const control = this.#control
-    if (!control) return
-    this.#control = undefined
-    control.stop.abort()
-    this.#change({ status: 'closed' })
-  }
-
-  /** Folds a session into the state. */
-  async #fold(plan: SessionPlan<unknown>, control: SessionControl): Promise<void> {
-    let { error } = this.#state
-    let ended: unknown
-    const onReconnect: typeof plan.onReconnect = (reconnect) => {
-      error = reconnect.error
-      plan.onReconnect?.(reconnect)
-    }
+  /** Pulls, as long as this is the stream: what comes is told by `_take` and `_changed`. */
+  private async _follow(session: AnySession): Promise<void> {
     try {
-      for await (const step of session({ ...plan, onReconnect }, this.#place, control)) {
-        if (control.stop.signal.aborted) continue
-        if (step.type === 'open') error = undefined
-        const { status, error: known } = this.#state
-        if (step.type !== status || error !== known) this.#change({ status: step.type, error })
-        if (step.type !== 'open') continue
-        for (let batch = await step.read(); batch; batch = await step.read()) {
-          if (!control.stop.signal.aborted) this.#take(batch as unknown[] as E[], control)
+      while (session === this._session && (await session.next()));
+    } catch {
+      // The state has it.
+    }
+  }
+
+  private readonly _changed = (session: AnySession): void => {
+    if (session !== this._session) return
+    const { status, retryAt, failures, over } = session
+    let error: unknown = session.error
+    if (this._anew && status === 'connecting') {
+      this._cursor.place = ''
+      this._cursor.lastEventId = this.latest.options.lastEventId ?? ''
+      this._begin(this._cursor)
+    }
+    if (over) {
+      // The end is the stream's own: who comes back to the component does not start it again.
+      this.wanted = false
+      if (over.reason === 'failed') {
+        error = over.error
+        if (!(error instanceof SseError)) report(error)
+      } else if (over.reason === 'complete' || over.reason === 'no-content') error = undefined
+    }
+    this._set({ status, retryAt, failures, error: error as Error | undefined })
+    this._tell()
+  }
+
+  /** Takes what a chunk has brought. */
+  private readonly _take = (session: AnySession): true | undefined => {
+    const { _stream: stream } = this
+    const { limit = 100, reduce, onEvent } = this.latest.options
+    const taken: E[] = []
+    let { events, event } = this._state
+    this._held = false
+    try {
+      // A callback may end the stream at every event.
+      while (!session.over) {
+        const next = session.plan.take(session) as E | undefined
+        if (!next) break
+        this._begun = true
+        try {
+          if (reduce) events = reduce(events, next)
+          event = next
+          taken.push(next)
+          onEvent?.(next)
+        } catch (thrown) {
+          session.close()
+          if (session === this._session) this._set({ error: thrown as Error })
+          report(thrown)
         }
       }
-    } catch (thrown) {
-      ended = thrown
-    }
-    if (this.#control !== control) return
-    this.#control = undefined
-    // The end is the stream's own: who comes back to the component does not start it again.
-    this.wanted = false
-    const { signal } = plan
-    if (signal?.aborted && ended === signal.reason) return this.#change({ status: 'closed' })
-    // "No Content" is an end, and no error.
-    const failure = ended instanceof SseError && ended.status === 204 ? undefined : ended
-    this.#change({ status: 'closed', error: failure as Error | undefined })
-    // As the platform reports what nobody catches.
-    if (failure && !(failure instanceof SseError)) {
-      queueMicrotask(() => {
-        throw failure
-      })
-    }
-  }
-
-  /** An event counts as delivered when it is in the state. */
-  #take(batch: E[], { stop }: SessionControl): void {
-    const place = this.#place
-    const { limit = 100, ...options } = this.latest.options
-    const reduce = options.reduce as ((state: S, event: E) => S) | undefined
-    let { events, event } = this.#state
-    let count = 0
-    try {
-      for (const next of batch) {
-        // The reducer has closed the stream.
-        if (stop.signal.aborted) break
-        if (reduce) events = reduce(events, next)
-        event = next
-        place.deliver(next)
-        count++
-      }
     } finally {
-      if (!reduce && limit > 0) {
-        events = [...(events as E[]), ...batch.slice(0, count)].slice(-limit) as S
+      // Not where a callback has opened the stream anew.
+      if (stream === this._stream && event && taken.length > 0) {
+        if (!reduce && limit > 0) events = [...(events as E[]), ...taken].slice(-limit) as S
+        this._set({ events, event, data: event.data })
       }
-      // The reducer may have opened it anew, too.
-      if (place === this.#place) this.#change({ events, event, data: event?.data }, true)
+      const held = this._held
+      this._held = undefined
+      if (held || taken.length > 0) this._tell(!held)
     }
+    return taken.length > 0 || undefined
   }
 
-  /** Tells the listener, at most once a turn of the event loop where it is by events. */
-  #change(change: Partial<EventsState<E, S>>, byEvents = false): void {
-    const { lastEventId } = this.#place
-    this.#state = { ...this.#state, lastEventId, ...change }
-    if (byEvents && this.#turn !== undefined) {
-      this.#late = true
+  private _set(change: Partial<EventsState<E, S>>): void {
+    this._state = { ...this._state, lastEventId: this._cursor.lastEventId, ...change }
+  }
+
+  /** Tells the listener: of events at most once a turn of the event loop, of all else at once. */
+  private _tell(byEvents = false): void {
+    if (this._held !== undefined) {
+      this._held ||= !byEvents
       return
     }
-    clearTimeout(this.#turn)
-    this.#turn = undefined
-    this.#late = false
-    this.#listener?.()
-    if (!byEvents) return
-    // Servers write event by event, and chunks that are all there come without a turn between them.
-    this.#turn = setTimeout(() => {
-      this.#turn = undefined
-      if (this.#late) this.#change({}, true)
-    })
+    this._late = byEvents && this._turn !== undefined
+    if (this._late) return
+    clearTimeout(this._turn)
+    this._turn = undefined
+    if (byEvents) {
+      // Servers write event by event, and chunks that are all there come without a turn between them.
+      this._turn = setTimeout(() => {
+        this._turn = undefined
+        if (this._late) this._tell(true)
+      })
+    }
+    try {
+      this._listener?.()
+    } catch (thrown) {
+      report(thrown)
+    }
+  }
+
+  /**
+   * A plan whose functions and headers are those of now: a component makes new ones with each render,
+   * which must neither reconnect nor be overlooked.
+   *
+   * @throws {TypeError | RangeError} for options that can never work
+   */
+  private _plan(): SessionPlan {
+    const live = this
+    const { input, options } = this.latest
+    if (__DEV__) checkUseEvents(input, options)
+    if (__DEV__ && typeof input !== 'function') locate(input as string, options.fetch)
+    const { limit, immediate, reduce, initial, onEvent, ...rest } = options
+    const own: Record<string, unknown> = rest
+    for (const [name, given] of Object.entries(own)) {
+      const first = callable(name, given)
+      if (!first) continue
+      own[name] = (...args: unknown[]) => {
+        if (name === 'skip') args[2] = this._stream
+        const now = callable(name, this.latest.options[name as keyof typeof options])
+        // Callbacks may go, too; what makes something may not.
+        return (now ?? (name === 'onComment' ? undefined : first))?.(...args)
+      }
+    }
+    own.headers = (attempt: Attempt) => {
+      const { headers } = this.latest.options
+      plan.request.refreshable = refreshable(this.latest)
+      if (typeof headers === 'function') return headers(attempt)
+      const list = this._headers()
+      // What never changes says only where the stream begins.
+      return attempt.lastEventId === ''
+        ? list
+        : list.filter(([name, value]) => value === null || !/^last-event-id$/i.test(name))
+    }
+    if (__DEV__) for (const [name, value] of this._headers()) checkHeader(name, value)
+    const target =
+      typeof input === 'function'
+        ? (attempt: Attempt) => {
+            const now = this.latest.input
+            return (typeof now === 'function' ? now : input)(attempt)
+          }
+        : (input as EventsInput)
+    const plan: SessionPlan = {
+      ...planStream(target, own as never, RECONNECTION_TIME, this._stream),
+      changed: this._changed,
+      // These may come and go.
+      get onOpen() {
+        return live.latest.options.onOpen
+      },
+      get onReconnect() {
+        return live.latest.options.onReconnect
+      },
+    }
+    plan.request.refreshable = refreshable(this.latest)
+    return plan
+  }
+
+  /** Those that no function makes. */
+  private _headers(): ReturnType<typeof pairs> {
+    const { headers } = this.latest.options
+    if (headers !== this._given) {
+      this._given = headers
+      this._pairs = typeof headers === 'function' ? [] : pairs(headers)
+    }
+    return this._pairs
   }
 }
 
-/** They may come and go. */
-const OBSERVERS = ['onOpen', 'onReconnect', 'onComment']
-/** What a function makes for each attempt, or what is given as it is. */
-const MADE = ['headers', 'json', 'body']
+/** An option that is a function, or a `decode` that `validated` has made. */
+function callable(name: string, given: unknown): ((...args: unknown[]) => unknown) | undefined {
+  if (typeof given === 'function') return given as never
+  return name === 'decode' ? Object(given).decode?.bind(given) : undefined
+}
 
-/**
- * The options for a session, where the functions and the headers are those of now: a component makes
- * new ones with each render, which must neither reconnect nor be overlooked. What is a function at
- * the opening stays one.
- */
-function liveOptions(read: () => LiveRequest['options']): EventsOptions<unknown> {
-  const { limit, immediate, reduce, initial, dedupe, ...options } = read()
-  const live: Record<string, unknown> = { ...options }
-  for (const name of OBSERVERS) live[name] ??= () => {}
-  for (const [name, given] of Object.entries(live)) {
-    // A schema may be callable.
-    if (typeof given !== 'function' || name === 'schema') continue
-    live[name] = (...args: unknown[]) => {
-      const now: unknown = read()[name as keyof typeof options]
-      if (typeof now === 'function') return now(...args)
-      if (OBSERVERS.includes(name)) return undefined
-      return now !== undefined && MADE.includes(name) ? now : given(...args)
-    }
-  }
-  // Not a function: that would say that a 401 can be answered.
-  if (typeof (options.headers ?? {}) === 'object') {
-    live.headers = {
-      [Symbol.iterator]() {
-        const now = read().headers
-        const headers = (typeof now === 'function' ? options.headers : now) ?? {}
-        const entries = Symbol.iterator in headers ? headers : Object.entries(headers)
-        return (entries as Iterable<[string, string]>)[Symbol.iterator]()
-      },
-    }
-  }
-  return live
+/** Whether a 401 can be answered by asking a function again. */
+function refreshable({ input, options }: LiveRequest): boolean {
+  return typeof input === 'function' || typeof options.headers === 'function'
+}
+
+/** As the platform reports what nobody catches. */
+function report(thrown: unknown): void {
+  queueMicrotask(() => {
+    throw thrown
+  })
 }

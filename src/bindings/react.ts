@@ -1,21 +1,23 @@
 'use client'
 
 import { useInsertionEffect, useState, useSyncExternalStore } from 'react'
+import type { AnyEvent, ServerSentEvent } from '../parser/event'
+import type { Decode, Decoder, EventFor } from '../session/decode'
+import type { StreamOptions } from '../session/plan'
 import {
-  type AnyEvent,
   type EventsActions,
   type EventsState,
   LiveEvents,
   type LiveInput,
+  type LiveOptions,
   type LiveRequest,
+  type Reduction,
   requestKey,
   type UseEventsOptions,
 } from './live-events'
-import type { ServerSentEvent } from './parser'
-import type { EventSchema, SchemaEvent } from './schema'
 
+export type { AnyEvent } from '../parser/event'
 export type {
-  AnyEvent,
   EventsActions,
   EventsState,
   LiveInput,
@@ -25,7 +27,7 @@ export type {
 } from './live-events'
 
 /**
- * What {@link useEvents} returns: the state of the stream, and three functions that never change.
+ * What {@link useEvents} returns: the state of the stream, and four functions that never change.
  *
  * @example
  * ```ts
@@ -49,29 +51,32 @@ export interface UseEventsResult<E extends AnyEvent = ServerSentEvent, S = E[]>
  *
  * Events that come together make one render.
  *
- * @param input - a URL, a `Request`, or a function of the attempt that makes one; `null`, `undefined`
- * and `false` are off: status `'idle'`, and no events
+ * @param input - a URL, or a function of the attempt that makes one; `null`, `undefined` and `false`
+ * are off: status `'idle'`, and no events
  * @throws {TypeError | RangeError} to the error boundary, for options that can never work
  *
  * @example
  * ```tsx
+ * import { parseJson } from 'tidings'
  * import { useEvents } from 'tidings/react'
  *
  * function Prices({ market }: { market: string }) {
- *   const { events, status, error } = useEvents(`/api/prices/${market}`, { decode: JSON.parse })
+ *   const { events, status, error } = useEvents(`/api/prices/${market}`, { decode: parseJson })
  *   if (status === 'closed' && error) return <p>{error.message}</p>
  *   return events.map(({ data, lastEventId }) => <p key={lastEventId}>{data.price}</p>)
  * }
  * ```
  */
-export function useEvents<const S extends EventSchema, R = SchemaEvent<S>[]>(
+export function useEvents<T, S = EventFor<T>[]>(
   input: LiveInput,
-  options: UseEventsOptions<SchemaEvent<S>, R> & { schema: S },
-): UseEventsResult<SchemaEvent<S>, R>
-export function useEvents<T = string, R = ServerSentEvent<string, T>[]>(
+  options: StreamOptions<EventFor<NoInfer<T>>> &
+    LiveOptions<EventFor<NoInfer<T>>> &
+    Reduction<EventFor<NoInfer<T>>, S> & { decode: Decode<T> | Decoder<T> },
+): UseEventsResult<EventFor<T>, S>
+export function useEvents<T extends string = string, S = EventFor<T>[]>(
   input: LiveInput,
-  options?: UseEventsOptions<ServerSentEvent<string, T>, R, T>,
-): UseEventsResult<ServerSentEvent<string, T>, R>
+  options?: UseEventsOptions<T, S>,
+): UseEventsResult<EventFor<T>, S>
 export function useEvents(
   input: LiveInput,
   options: unknown = {},
@@ -102,6 +107,7 @@ function lastingActions(live: EventsActions) {
     open: () => live.open(),
     close: () => live.close(),
     reconnect: () => live.reconnect(),
+    fail: (reason) => live.fail(reason),
   }
   const turnTo = (next: EventsActions) => {
     live = next

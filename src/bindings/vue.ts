@@ -15,22 +15,26 @@ import {
   toValue,
   watch,
 } from 'vue'
-import { EventSource, type EventSourceInit, type SseErrorEvent } from './event-source'
+import { EventSource, type EventSourceInit, type SseErrorEvent } from '../faces/event-source'
+import type { AnyEvent, ServerSentEvent } from '../parser/event'
+import type { FetchUrl } from '../platform'
+import type { Decode, Decoder, EventFor } from '../session/decode'
+import type { StreamOptions } from '../session/plan'
+import type { RetryPolicy } from '../session/retry'
 import {
-  type AnyEvent,
   type EventsActions,
   type EventsState,
   LiveEvents,
   type LiveInput,
+  type LiveOptions,
   type LiveRequest,
+  type Reduction,
   requestKey,
   type UseEventsOptions,
 } from './live-events'
-import type { ServerSentEvent } from './parser'
-import type { EventSchema, SchemaEvent } from './schema'
 
+export type { AnyEvent } from '../parser/event'
 export type {
-  AnyEvent,
   EventsActions,
   EventsState,
   LiveInput,
@@ -60,7 +64,7 @@ export type UseEventsInput =
   | (() => LiveInput)
 
 /**
- * What {@link useEvents} returns: the state of the stream as read-only refs, and three functions.
+ * What {@link useEvents} returns: the state of the stream as read-only refs, and four functions.
  *
  * @example
  * ```ts
@@ -85,32 +89,37 @@ export type UseEventsReturn<E extends AnyEvent = ServerSentEvent, S = E[]> = {
  *
  * Events that come together make one update.
  *
- * @param input - a URL, a `Request`, or a getter or ref of one; `null`, `undefined` and `false` are
- * off: status `'idle'`, and no events
+ * @param input - a URL, or a getter or ref of one; `null`, `undefined` and `false` are off: status
+ * `'idle'`, and no events
  * @param options - a value, a getter, a ref or a reactive object
  * @throws {TypeError | RangeError} to Vue's error handler, for options that can never work
  *
  * @example
  * ```ts
- * import { ref } from 'vue'
+ * import { parseJson } from 'tidings'
  * import { useEvents } from 'tidings/vue'
+ * import { ref } from 'vue'
  *
  * const market = ref('gold')
  * const token = ref('')
  * const { events, status } = useEvents(() => `/api/prices/${market.value}`, {
  *   headers: () => ({ Authorization: `Bearer ${token.value}` }),
- *   decode: JSON.parse,
+ *   decode: parseJson,
  * })
  * ```
  */
-export function useEvents<const S extends EventSchema, R = SchemaEvent<S>[]>(
+export function useEvents<T, S = EventFor<T>[]>(
   input: UseEventsInput,
-  options: MaybeRefOrGetter<UseEventsOptions<SchemaEvent<S>, R> & { schema: S }>,
-): UseEventsReturn<SchemaEvent<S>, R>
-export function useEvents<T = string, R = ServerSentEvent<string, T>[]>(
+  options: MaybeRefOrGetter<
+    StreamOptions<EventFor<NoInfer<T>>> &
+      LiveOptions<EventFor<NoInfer<T>>> &
+      Reduction<EventFor<NoInfer<T>>, S> & { decode: Decode<T> | Decoder<T> }
+  >,
+): UseEventsReturn<EventFor<T>, S>
+export function useEvents<T extends string = string, S = EventFor<T>[]>(
   input: UseEventsInput,
-  options?: MaybeRefOrGetter<UseEventsOptions<ServerSentEvent<string, T>, R, T>>,
-): UseEventsReturn<ServerSentEvent<string, T>, R>
+  options?: MaybeRefOrGetter<UseEventsOptions<T, S>>,
+): UseEventsReturn<EventFor<T>, S>
 export function useEvents(
   input: UseEventsInput,
   options?: MaybeRefOrGetter<unknown>,
@@ -134,39 +143,40 @@ export function useEvents(
   let live = create(false)
   const state = shallowRef(live.read())
   let entered = false
+  const show = () => {
+    state.value = live.read()
+  }
   const enter = () => {
     if (scope && !scope.active) return
     entered = true
-    live.subscribe(() => {
-      state.value = live.read()
-    })
+    live.subscribe(show)
+  }
+  const leave = () => {
+    live.leave()
+    show()
   }
 
   watch(key, () => {
+    const { wanted } = live
     live.leave()
-    live = create(live.wanted)
-    state.value = live.read()
+    live = create(wanted)
+    show()
     if (entered) enter()
   })
   // Mounted, since a component that never is would not be unmounted either, and since what is
   // rendered on a server, idle, is then what the page finds.
   if (mounting) onMounted(enter)
   else enter()
-  if (scope) onScopeDispose(() => live.leave())
+  if (scope) onScopeDispose(leave)
 
-  const member = <Name extends keyof EventsState<AnyEvent, unknown>>(name: Name) =>
-    computed(() => state.value[name])
+  const names = Object.keys(state.value) as (keyof EventsState<AnyEvent, unknown>)[]
   return {
-    events: member('events'),
-    event: member('event'),
-    data: member('data'),
-    status: member('status'),
-    error: member('error'),
-    lastEventId: member('lastEventId'),
+    ...Object.fromEntries(names.map((name) => [name, computed(() => state.value[name])])),
     open: () => live.open(),
     close: () => live.close(),
     reconnect: () => live.reconnect(),
-  }
+    fail: (reason: unknown) => live.fail(reason),
+  } as UseEventsReturn<AnyEvent, unknown>
 }
 
 /**
@@ -181,13 +191,13 @@ export function useEvents(
  */
 export interface UseEventSourceOptions<Data = unknown> extends EventSourceInit {
   /** Opens at once. Default: `true`. */
-  immediate?: boolean
+  immediate?: boolean | undefined
   /** Opens anew when the URL changes. Default: `true`. */
-  autoConnect?: boolean
+  autoConnect?: boolean | undefined
   /**
-   * Connects again after an error that closes the source, such as a status of 503; what does not
-   * close it is retried anyway. Not after a 204, by which a server says: do not come back. Default:
-   * `false`.
+   * A retry policy, in place of `retry`: connects again after an answer that would close the source,
+   * such as a status of 503; what does not close it is retried anyway, with exponential backoff. Not
+   * after its end: a 204, or `until`. Default: `false`.
    */
   autoReconnect?:
     | boolean
@@ -196,17 +206,20 @@ export interface UseEventSourceOptions<Data = unknown> extends EventSourceInit {
          * How many times in a row, or whether to go on. An open connection resets the count. Default:
          * -1, without end.
          */
-        retries?: number | (() => boolean)
-        /** Milliseconds to wait. Default: 1,000. */
-        delay?: number
+        retries?: number | (() => boolean) | undefined
+        /** Milliseconds to wait; longer where the server asks for it. Default: 1,000. */
+        delay?: number | undefined
         /** Called when there is no further try. */
-        onFailed?: () => void
+        onFailed?: (() => void) | undefined
       }
-  /** Makes `data` of the text of an event. Default: the text. */
-  serializer?: {
-    /** Called with the text of each event. */
-    read: (text?: string) => Data
-  }
+    | undefined
+  /** Makes `data` of the data of an event. Default: the data as it is. */
+  serializer?:
+    | {
+        /** Called with the text of each event, or with what `decode` made of it. */
+        read: (text?: string) => Data
+      }
+    | undefined
 }
 
 /**
@@ -228,17 +241,17 @@ export interface UseEventSourceReturn<Events extends string[], Data = unknown> {
   readonly data: ShallowRef<Data | null>
   /** `'CONNECTING'` also while a reconnect is waited for. */
   readonly status: ShallowRef<'CONNECTING' | 'OPEN' | 'CLOSED'>
-  /** The last `error` event, which says what happened; `null` once a connection is open. */
+  /** The last failure, which says what happened; `null` once a connection is open. */
   readonly error: ShallowRef<SseErrorEvent | null>
   /** The ID of the last event; `null` before the first. */
   readonly lastEventId: ShallowRef<string | null>
   /**
-   * Opens a new source, and closes the one there is.
+   * Opens a new source, and closes the one there is. No effect once the scope is disposed.
    *
    * @throws {DOMException | TypeError | RangeError} as {@link useEventSource}
    */
   readonly open: () => void
-  /** Closes the source, and gives up a wait for the next. */
+  /** Closes the source, and gives up a wait for the next attempt. */
   readonly close: () => void
 }
 
@@ -247,6 +260,8 @@ export interface UseEventSourceReturn<Events extends string[], Data = unknown> {
  * it reconnects, and errors that say what happened. It is closed with its scope, and opens nothing
  * while rendering on a server.
  *
+ * A server's event named `error` is an event like any other: heard where `events` lists it.
+ *
  * @param url - nothing is opened while it is `undefined`
  * @param events - types to listen for beside `message`
  * @throws {DOMException} `SyntaxError` for a URL that cannot be parsed
@@ -254,8 +269,8 @@ export interface UseEventSourceReturn<Events extends string[], Data = unknown> {
  *
  * @example
  * ```ts
- * import { ref } from 'vue'
  * import { useEventSource } from 'tidings/vue'
+ * import { ref } from 'vue'
  *
  * const token = ref('')
  * const { status, data, error } = useEventSource('/api/prices', ['price'], {
@@ -266,7 +281,7 @@ export interface UseEventSourceReturn<Events extends string[], Data = unknown> {
  */
 // biome-ignore lint/suspicious/noExplicitAny: VueUse's own default
 export function useEventSource<Events extends string[], Data = any>(
-  url: MaybeRefOrGetter<string | URL | undefined>,
+  url: MaybeRefOrGetter<string | FetchUrl | undefined>,
   events?: Events,
   options: UseEventSourceOptions<Data> = {},
 ): UseEventSourceReturn<Events, Data> {
@@ -284,78 +299,93 @@ export function useEventSource<Events extends string[], Data = any>(
   const status = shallowRef<'CONNECTING' | 'OPEN' | 'CLOSED'>(opening ? 'CONNECTING' : 'CLOSED')
   const error = shallowRef<SseErrorEvent | null>(null)
   const lastEventId = shallowRef<string | null>(null)
+  const scope = getCurrentScope()
   const onServer =
     !globalThis.document || (hasInjectionContext() && inject(ssrContextKey, null) !== null)
+  const { retries = -1, delay = 1000, onFailed } = Object(autoReconnect) as ReconnectOptions
+  let refusals = 0
+  /** The source whose state this is. Whoever hears of a change may have made it another. */
+  let current: EventSource | null = null
 
-  const close = () => {
-    eventSource.value?.close()
-    eventSource.value = null
-    status.value = 'CLOSED'
+  const follow = (source: EventSource | null) => {
+    if (source === current) status.value = STATUSES[source?.readyState ?? 2] as 'OPEN'
   }
 
-  const open = () => {
-    const target = toValue(url)
-    if (onServer) return
-    close()
-    if (target === undefined || init.signal?.aborted) return
-    let wait: ReturnType<typeof setTimeout> | undefined
-    // Who calls these by the ref takes over from a wait, and finds the status right.
-    class Source extends EventSource {
-      override reconnect(): void {
-        clearTimeout(wait)
-        status.value = 'CONNECTING'
-        super.reconnect()
-      }
-      override close(): void {
-        clearTimeout(wait)
-        status.value = 'CLOSED'
-        super.close()
-      }
-    }
-    const source = new Source(target, init)
-    let failures = 0
-    eventSource.value = source
-    status.value = 'CONNECTING'
-    source.onopen = () => {
-      failures = 0
-      status.value = 'OPEN'
-      error.value = null
-    }
-    source.onerror = (failure) => {
-      error.value = failure
-      if (source.readyState !== EventSource.CLOSED) {
-        status.value = 'CONNECTING'
-      } else if (autoReconnect && failure.status !== 204) {
-        const { retries = -1, delay = 1000, onFailed } = autoReconnect === true ? {} : autoReconnect
-        failures++
-        if (typeof retries === 'function' ? retries() : retries < 0 || failures <= retries) {
-          status.value = 'CONNECTING'
-          wait = setTimeout(() => source.reconnect(), delay)
-        } else {
-          status.value = 'CLOSED'
-          onFailed?.()
-        }
-      } else status.value = 'CLOSED'
-    }
-    for (const type of new Set(['message', ...(events ?? [])])) {
-      source.addEventListener(type, (received: MessageEvent) => {
-        event.value = events?.includes(type) ? type : null
+  const turnTo = (source: EventSource | null) => {
+    const before = current
+    current = source
+    refusals = 0
+    before?.close()
+    if (source === current) eventSource.value = source
+    follow(source)
+  }
+
+  /** VueUse tries again after a refusal, what native sources do not; they do after all else. */
+  const retry: RetryPolicy = ({ error, delay: usual }) => {
+    if (!error || (error.retriable && error.status === undefined)) return usual
+    const { retryAfter = 0 } = error
+    // The server asks for more time than anybody waits.
+    if (retryAfter > 0 && usual === false) return false
+    refusals++
+    const again = typeof retries === 'function' ? retries() : retries < 0 || refusals <= retries
+    return again && Math.max(delay, retryAfter)
+  }
+
+  const create = (target: string | FetchUrl): EventSource => {
+    const source: EventSource = new EventSource(target, {
+      ...init,
+      ...(autoReconnect && { retry }),
+      // Called at each attempt, with a signal for its end: so is what no event tells.
+      gate(attempt) {
+        follow(source)
+        attempt.signal.addEventListener('abort', () => queueMicrotask(() => follow(source)))
+        return init.gate?.(attempt)
+      },
+    })
+    const hear = (received: Event | MessageEvent) => {
+      if (source !== current) return
+      const { type } = received
+      const listed = events?.includes(type)
+      if ('data' in received) {
+        if (!listed && type !== 'message') return
+        event.value = listed ? type : null
         lastEventId.value = received.lastEventId
         // Last, so that who watches it finds the rest of the event.
         data.value = serializer.read(received.data) ?? null
-      })
+      } else {
+        const failure = type === 'error' ? (received as SseErrorEvent) : null
+        if (!failure) refusals = 0
+        error.value = failure
+        follow(source)
+        const failed = failure?.error && failure.status !== 204 && source.readyState === 2
+        if (failed && autoReconnect && source === current) onFailed?.()
+      }
     }
+    for (const type of new Set(['open', 'message', 'error', ...(events ?? [])])) {
+      source.addEventListener(type, hear)
+    }
+    return source
   }
 
-  // A source that its own signal closes says nothing.
-  init.signal?.addEventListener('abort', close)
+  const open = () => {
+    if (onServer || (scope && !scope.active)) return
+    const target = toValue(url)
+    let source: EventSource | null = null
+    try {
+      if (target !== undefined && !init.signal?.aborted) source = create(target)
+    } finally {
+      turnTo(source)
+    }
+  }
+  const close = () => turnTo(null)
+
   if (immediate) open()
   if (autoConnect) watch(() => toValue(url), open)
-  if (getCurrentScope()) {
-    onScopeDispose(() => {
-      init.signal?.removeEventListener('abort', close)
-      close()
-    })
-  }
+  if (scope) onScopeDispose(close)
   return { eventSource, event, data, status, error, lastEventId, open, close }
 }
+
+type ReconnectOptions = Exclude<UseEventSourceOptions['autoReconnect'], boolean | undefined>
+
+/** By `readyState`. */
+const STATUSES = ['CONNECTING', 'OPEN', 'CLOSED'] as const

@@ -10,7 +10,7 @@ import {
   Session,
   type SessionPlan,
 } from '../session/session'
-import type { EventsInput } from '../transport/request'
+import { type EventsInput, locate } from '../transport/request'
 
 /**
  * Options of {@link events}; everything else of `RequestInit` passes through to `fetch`.
@@ -100,6 +100,7 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
   /** @internal */
   constructor(input: EventsInput, options: StreamOptions<never>) {
     if (__DEV__) checkEvents(input, options)
+    if (__DEV__ && typeof input !== 'function') locate(input, options.fetch)
     this.#cursor = new Cursor(options.lastEventId, !!options.cursor)
     this.#plan = planStream(input, options, RECONNECTION_TIME, this as never)
   }
@@ -223,7 +224,13 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
     this.#claim(session)
     return {
       next: () => {
-        if (this.#session !== session) this.#claim(session)
+        if (this.#session !== session && !session.over) {
+          try {
+            this.#claim(session)
+          } catch (refused) {
+            return Promise.reject(refused)
+          }
+        }
         return session.next()
       },
       return: async () => {
@@ -245,7 +252,7 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
           : 'Second consumer',
       )
     }
-    if (!session.over) this.#session = session
+    this.#session = session
   }
 }
 

@@ -1,10 +1,20 @@
-import { SseError } from './errors'
-import { refusal } from './exchange'
-import { type Gate, pageGate } from './gate'
-import { EventStreamParser, type ParserOptions, type ServerSentEvent } from './parser'
-import { Place } from './place'
-import { planRequest, type RequestOptions, type RequestPlan } from './request'
-import { SessionControl, session } from './session'
+import { ignore, Lifetime, time } from '../abort'
+import { checkFetchEventSource } from '../development/options'
+import { SseError, type SseErrorCode } from '../errors'
+import type { EventStreamBlock } from '../parser/parser'
+import type {
+  Awaitable,
+  FetchFunction,
+  FetchInit,
+  FetchRequest,
+  FetchResponse,
+  FetchSignal,
+  FetchUrl,
+} from '../platform'
+import { Cursor } from '../session/cursor'
+import { type AnySession, Session, type SessionPlan } from '../session/session'
+import { refusal } from '../transport/exchange'
+import { pairs, type RequestOptions, RequestPlan } from '../transport/request'
 
 /**
  * The content type that a stream must have unless `onopen` says otherwise.
@@ -41,7 +51,7 @@ export interface EventSourceMessage {
   /** The `data` lines joined by LF; `''` where it has none. */
   data: string
   /** Milliseconds, where the block has a `retry` field. */
-  retry?: number
+  retry?: number | undefined
 }
 
 /**
@@ -60,25 +70,36 @@ export interface EventSourceMessage {
  * await fetchEventSource('/api/feed', init)
  * ```
  */
-export interface FetchEventSourceInit extends RequestInit {
+export interface FetchEventSourceInit
+  extends Omit<FetchInit, 'headers' | 'method' | 'body' | 'signal' | 'fetch'> {
   /** Default: `accept: text/event-stream`. */
-  headers?: Record<string, string>
+  headers?: Record<string, string> | undefined
+  /** Default: `GET`, or `POST` with a body. */
+  method?: string | undefined
+  /** As in `fetch`. A stream can be sent once only. */
+  body?: FetchInit['body'] | undefined
+  /** Ends the stream: the promise resolves, and nothing more is called. */
+  signal?: FetchSignal | null | undefined
   /** Checks the response, in place of the check of its content type; a throw goes to `onerror`. */
-  onopen?: (response: Response) => Promise<void>
+  onopen?: ((response: FetchResponse) => Promise<void>) | undefined
   /** Called with every block of the stream; a throw goes to `onerror`. */
-  onmessage?: (event: EventSourceMessage) => void
+  onmessage?: ((event: EventSourceMessage) => void) | undefined
   /** Called when the server ends the stream; throw to reconnect, by way of `onerror`. */
-  onclose?: () => void
+  onclose?: (() => void) | undefined
   /**
    * Called with what went wrong. Throw to give up; return the milliseconds to wait before the next
    * attempt, or nothing for the reconnection time (1,000 until the server's `retry` changes it).
    */
   // biome-ignore lint/suspicious/noExplicitAny lint/suspicious/noConfusingVoidType: the original's type
-  onerror?: (error: any) => number | null | undefined | void
-  /** Keeps the connection while the page is hidden. Default: `false`. */
-  openWhenHidden?: boolean
+  onerror?: ((error: any) => number | null | undefined | void) | undefined
+  /**
+   * Keeps the connection while the page is hidden. `false` closes it, and makes the request again
+   * when the page is visible. Default: `false` for the methods GET, HEAD, OPTIONS, QUERY and REPORT,
+   * `true` for the others, whose request may act twice.
+   */
+  openWhenHidden?: boolean | undefined
   /** Called with the input and what is sent, headers as a plain object. Default: `globalThis.fetch`. */
-  fetch?: typeof globalThis.fetch
+  fetch?: FetchFunction | undefined
 }
 
 /**
@@ -98,14 +119,22 @@ export interface FetchEventSourceInit extends RequestInit {
  * ```
  */
 export interface FetchEventSourceOptions
-  extends Omit<FetchEventSourceInit, 'headers' | 'onerror' | 'fetch'>,
-    Pick<ParserOptions, 'maxEventSize'>,
-    Pick<RequestOptions, 'headers'> {
+  extends Omit<FetchEventSourceInit, 'headers' | 'onerror' | 'fetch'> {
+  /**
+   * Headers, or a function that makes them before **every** attempt. The first 401 in a row to those
+   * of a function is tried again at once, with fresh ones.
+   */
+  headers?: RequestOptions['headers'] | undefined
   /** As in {@link FetchEventSourceInit}, and may be async. */
   // biome-ignore lint/suspicious/noExplicitAny: the original's type
-  onerror?: (error: any) => Answer | Promise<Answer>
+  onerror?: ((error: any) => Answer | Promise<Answer>) | undefined
+  /**
+   * The most UTF-16 units of a message's data, type and ID; one more goes to `onerror`, as an error
+   * with code `too-large`. `Infinity` lifts it. Default: 16 Mi (16,777,216).
+   */
+  maxEventSize?: number | undefined
   /** As in {@link FetchEventSourceInit}; one that takes a URL as text only will do. */
-  fetch?(input: RequestInfo | URL, init?: RequestInit): Promise<Response>
+  fetch?(input: FetchRequest | FetchUrl | string, init?: FetchInit): Promise<FetchResponse>
 }
 
 type Answer = ReturnType<NonNullable<FetchEventSourceInit['onerror']>>
@@ -113,15 +142,19 @@ type Answer = ReturnType<NonNullable<FetchEventSourceInit['onerror']>>
 // Methods, because their parameters are compared both ways: where the original's function goes, this
 // one does, and the other way round. The last signature is what `Parameters` sees: the original's.
 interface Signatures {
-  fetchEventSource(input: RequestInfo | URL, init?: FetchEventSourceOptions): Promise<void>
-  fetchEventSource(input: RequestInfo, init: FetchEventSourceInit): Promise<void>
+  fetchEventSource(
+    input: FetchRequest | FetchUrl | string,
+    init?: FetchEventSourceOptions,
+  ): Promise<void>
+  fetchEventSource(input: FetchRequest | string, init: FetchEventSourceInit): Promise<void>
 }
 
 /**
  * A drop-in for the function of `@microsoft/fetch-event-source` 2.0.1.
  *
- * Its promise resolves when the server ends the stream or the signal is aborted, and rejects with what
- * `onerror` throws, and with nothing else.
+ * Its promise resolves when the server ends the stream or the signal is aborted. It rejects with what
+ * `onerror` throws, and at once with a `TypeError` for a request that can never be sent, or an
+ * `SseError` with code `unrepeatable` for a body that cannot be sent again.
  *
  * @function
  *
@@ -137,175 +170,190 @@ interface Signatures {
  * ```
  */
 export const fetchEventSource: Signatures['fetchEventSource'] = async (
-  input: RequestInfo | URL,
-  {
-    headers,
-    signal = (input as Partial<Request>).signal,
+  input: FetchRequest | FetchUrl | string,
+  init: FetchEventSourceOptions = {},
+): Promise<void> => {
+  if (__DEV__) checkFetchEventSource(init)
+  const given = Object(input) as Partial<Request>
+  if (__DEV__) {
+    checkFetchEventSource(init)
+    if (given.bodyUsed) throw new TypeError('Expected an unread Request, got a used one')
+  }
+  const {
+    headers = given.headers,
+    signal = given.signal,
+    method = given.method,
+    redirect = given.redirect === 'follow' ? undefined : given.redirect,
+    body,
     fetch,
     onopen,
     onmessage,
     onclose,
     onerror,
-    openWhenHidden,
     maxEventSize,
+    openWhenHidden,
     ...rest
-  }: FetchEventSourceOptions = {},
-): Promise<void> => {
-  const place = new Place()
-  const control = new SessionControl()
-  const { signal: over } = control.stop
-
-  let own = headers
+  } = init as FetchEventSourceOptions & Pick<RequestInit, 'redirect'>
+  const cursor = new Cursor()
   // The names as the caller spells them: a `fetch` of theirs may look for one.
   const spelling = new Map<string, string>()
-  if (typeof headers !== 'function') {
-    const record = headers && Symbol.iterator in headers ? Object.fromEntries(headers) : headers
-    own = Object.entries(record ?? {}).filter(([name, value]) => {
-      const key = name.toLowerCase()
-      spelling.set(key, name)
-      if (key !== 'last-event-id') return key !== 'accept' || value
-      // The first ID may be seeded as a header; from then on the server's word counts.
-      place.lastEventId = value || ''
-      return false
-    })
-  }
+  const fresh = typeof headers === 'function'
+  const own = fresh
+    ? enveloped('auth', headers)
+    : pairs(headers).filter(([name, value]) => {
+        const key = name.toLowerCase()
+        spelling.set(key, name)
+        // The first ID may be seeded as a header; from then on the server's word counts.
+        const seed = key === 'last-event-id' && value
+        if (seed) cursor.lastEventId = seed
+        return !seed && (key !== 'accept' || value !== '')
+      })
+  // Read once, and sent with every attempt. A used one throws.
+  const copy = /^(GET|HEAD)$/.test(`${given.method}`) ? undefined : given.clone?.()
+  let bytes: Promise<ArrayBuffer> | undefined
+  const request = new RequestPlan(given.url ?? (input as string | FetchUrl), {
+    ...rest,
+    method,
+    redirect,
+    headers: own,
+    body: body ?? (copy && (() => (bytes ??= copy.arrayBuffer()))),
+    fetch,
+  } as RequestOptions)
 
-  let request: RequestPlan | undefined
   let url: string | undefined
-  const send = (target: string, init: RequestInit): Promise<Response> => {
-    const sent = [...new Headers(init.headers)].map(([name, value]) => [
-      spelling.get(name) ?? name,
-      value,
-    ])
-    // As the caller wrote it, but for a redirect: theirs may go by a path.
-    const given = target === url && typeof input === 'string' ? input : target
-    return (fetch ?? globalThis.fetch)(given, { ...init, headers: Object.fromEntries(sent) })
+  const send = (to: string, { headers, ...init }: FetchInit & { headers: object }) => {
+    url ??= to
+    const sent = Object.entries(headers).map(([name, value]) => {
+      const key = name.toLowerCase()
+      return [spelling.get(key) ?? key, value]
+    })
+    // As the caller gave it, but for a redirect: a path stays one, and a `Request` all that it says.
+    const asGiven = to === url && (typeof input === 'string' || given.url)
+    return (fetch ?? globalThis.fetch)(
+      (asGiven ? input : to) as string,
+      {
+        ...init,
+        headers: Object.fromEntries(sent),
+      } as never,
+    )
   }
 
-  const steps = session(
-    {
-      signal,
-      fetch: send,
-      request: {
-        refreshable: typeof headers === 'function',
-        signal: undefined,
-        // Both in the attempt, so that what is wrong goes to `onerror` with all the rest.
-        spent: false,
-        async build(attempt) {
-          request ??= planRequest(input, { ...rest, headers: own, fetch: send })
-          const outgoing = await request.build(attempt)
-          url = outgoing.url
-          return outgoing
-        },
-      },
-      onOpen: onopen,
-      onEnd: 'reconnect',
-      async retry({ error, delay }) {
-        // What was thrown, as it was; the cause of this one is an error that the caller has had.
-        let reason: unknown =
-          error && 'cause' in error && error.code !== 'unrepeatable' ? error.cause : error
-        if (!error) {
-          try {
-            onclose?.()
-            return false
-          } catch (thrown) {
-            reason = thrown
-          }
-        }
-        if (over.aborted) return false
-        // `retry: 0` must not make a hot loop, and neither must an answer that is not a number.
-        const interval = place.reconnectionTime || delay
-        const answer = Math.max(0, (await onerror?.(reason)) ?? interval)
-        return Number.isNaN(answer) ? interval : answer
-      },
-      hooks: {
-        accept: onopen ? async () => {} : accept,
-        parser: ({ lastEventId }) => new BlockParser(lastEventId, { maxEventSize }),
-        gate: openWhenHidden ? async () => false : onceVisible(over),
-        wrap: refused,
-      },
-    },
-    place,
-    control,
-  )
-  try {
-    let next = steps.next()
-    for (let result = await next; !result.done; result = await next) {
-      const step = result.value
+  let refused = false
+  const accept = async (response: FetchResponse): Promise<boolean> => {
+    const { status, headers } = response
+    const again = refused
+    refused = fresh && status === 401
+    if (status === 204 || (onopen && (again || !refused))) return true
+    const type = headers.get('content-type')
+    const isStream = type?.startsWith(EventStreamContentType)
+    const bad = status > 299
+    if (isStream && !bad) return true
+    throw await refusal(
+      bad ? 'status' : 'content-type',
+      isStream
+        ? __DEV__ && `Expected a 2xx status, got ${status}`
+        : `Expected content-type to be ${EventStreamContentType}, Actual: ${type}`,
+      response as Response,
+      new Lifetime(),
+    )
+  }
+
+  const take = (session: AnySession): undefined => {
+    while (!session.over) {
+      const block = session.parser?.next() as EventStreamBlock | undefined
+      if (!block) return
+      session.deliver(block as never)
+      const { data = '', event = '', id = '', retry } = block
       try {
-        if (step.type === 'open') {
-          for (let blocks = await step.read(); blocks; blocks = await step.read()) {
-            for (const block of blocks as Block[]) {
-              if (over.aborted) break
-              place.deliver(block)
-              onmessage?.(toMessage(block))
-            }
-          }
-        }
-        next = steps.next()
+        onmessage?.({ data, event, id, retry })
       } catch (thrown) {
-        next = steps.throw(refused(thrown))
+        throw envelope(thrown)
       }
     }
+  }
+
+  /** `onerror` is asked, and nothing else is decided meanwhile. */
+  let asking = false
+  const decide = async (session: AnySession): Promise<number | false> => {
+    const { error, sent } = session
+    // What could not even be sent is a mistake, unless a function of the caller's has failed.
+    if (session.over || (error?.code === 'refused' && !sent)) return false
+    let reason: unknown = error && opened(error)
+    asking = true
+    try {
+      // Unlike `events`, as the original: a stream may end within a block.
+      if (!error || error.code === 'truncated') {
+        session.error = undefined
+        try {
+          onclose?.()
+          return false
+        } catch (thrown) {
+          reason = thrown
+        }
+        if (session.over) return false
+      }
+      return time(await onerror?.(reason), session.reconnectionTime)
+    } catch (thrown) {
+      session.error = envelope(thrown)
+      return false
+    } finally {
+      asking = false
+    }
+  }
+
+  let shut = false
+  const plan: SessionPlan = {
+    request,
+    fetch: enveloped('network', send),
+    signal,
+    take,
+    decide,
+    reconnectionTime: 1000,
+    // A page holds nothing up before it has been hidden.
+    gate: () => (shut ? new Promise<void>(() => {}) : undefined),
+    onEnd: 'reconnect',
+    accept,
+    onOpen: onopen,
+    parser: { maxEventSize, block: (block) => block as never },
+    wrap: envelope,
+    // Who is told by `onerror` needs no note on the console.
+    ...(__DEV__ && onerror && { onReconnect: ignore }),
+  }
+  const session = new Session<undefined>(plan, cursor, take, undefined)
+  const { document } = globalThis
+  const look = () => {
+    if (shut === document.hidden) return
+    shut = document.hidden
+    if (!asking && !request.spent) session.reconnect()
+  }
+  if (!(openWhenHidden ?? !request.safe)) document?.addEventListener('visibilitychange', look)
+  try {
+    await session.next()
   } catch (error) {
-    if (!signal?.aborted) throw error
+    if (session.over?.reason !== 'aborted') throw opened(error as SseError)
+  } finally {
+    document?.removeEventListener('visibilitychange', look)
   }
 }
 
-/** An event with what its block itself said. */
-interface Block extends ServerSentEvent {
-  readonly id: string | undefined
-  readonly retry: number | undefined
+/** Takes what was thrown through the session, for `onerror` to get it back as it was. */
+function envelope(cause: unknown, code: SseErrorCode = 'refused'): SseError {
+  return new SseError(code, __DEV__ && 'The attempt failed; its error is the cause', { cause })
 }
 
-/** Unlike the spec, as the original: a block without data is an event too, if it has any field. */
-class BlockParser extends EventStreamParser<Block> {
-  protected override event(
-    type: string,
-    data: string | undefined,
-    id: string | undefined,
-    retry: number | undefined,
-  ): Block | undefined {
-    if (!type && data === undefined && id === undefined && retry === undefined) return undefined
-    return { type, data: data ?? '', lastEventId: this.lastEventId, id, retry }
-  }
+function opened(error: SseError): unknown {
+  return 'cause' in error && error.code !== 'unrepeatable' ? error.cause : error
 }
 
-function toMessage({ type, data, id = '', retry }: Block): EventSourceMessage {
-  return { data, event: type, id, retry }
-}
-
-async function accept(response: Response, signal: AbortSignal): Promise<void> {
-  const { status, headers } = response
-  // The end of the stream, by status: its empty body says so to the session.
-  if (status === 204) return
-  const type = headers.get('content-type')
-  const bad = status > 299
-  let message = bad && `Expected a 2xx status, got ${status}`
-  if (!type?.startsWith(EventStreamContentType)) {
-    message = `Expected content-type to be ${EventStreamContentType}, Actual: ${type}`
-  }
-  if (message) throw await refusal(bad ? 'status' : 'content-type', message, response, signal)
-}
-
-/** Makes an `SseError` of whatever was thrown, for `onerror` to get it back. */
-function refused(cause: unknown): SseError {
-  return new SseError('refused', 'The attempt failed; its error is the cause', { cause })
-}
-
-/** As the original, goes by what changes: a page holds nothing up before it has been visible. */
-function onceVisible(session: AbortSignal): Gate {
-  const gate = pageGate({ pauseWhenHidden: true, waitForOnline: false }, session)
-  let seen = false
-  return async (signal, interrupt) => {
-    const opened = gate(signal, () => {
-      // As the original, it ends a wait as well as a connection.
-      interrupt('network')
-      interrupt('closed')
-    }).then((held) => {
-      seen ||= !signal.aborted
-      return held
-    })
-    return seen ? opened : false
+function enveloped<A extends unknown[], R>(
+  code: SseErrorCode,
+  run: (...args: A) => Awaitable<R>,
+): (...args: A) => Promise<R> {
+  return async (...args) => {
+    try {
+      return await run(...args)
+    } catch (thrown) {
+      throw envelope(thrown, code)
+    }
   }
 }

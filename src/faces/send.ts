@@ -1,7 +1,13 @@
-import { abortable } from './abort'
-import { SseError } from './errors'
-import { exchange, refusal } from './exchange'
-import { planRequest, type RequestOptions } from './request'
+import { Lifetime } from '../abort'
+import { SseError } from '../errors'
+import type { FetchInit, FetchResponse, FetchSignal } from '../platform'
+import { exchange, refusal } from '../transport/exchange'
+import {
+  type EventsInput,
+  type OutgoingRequest,
+  type RequestOptions,
+  RequestPlan,
+} from '../transport/request'
 
 /**
  * What `send` passes on to `fetch`.
@@ -15,45 +21,69 @@ import { planRequest, type RequestOptions } from './request'
  * await source.send('typing', { by: 'Ada' }, atOnce)
  * ```
  */
-export type SendInit = Omit<RequestInit, 'method' | 'headers' | 'body'>
+export interface SendInit extends Omit<FetchInit, 'method' | 'headers' | 'body' | 'signal'> {
+  /** Gives up the request. Default: none. */
+  signal?: FetchSignal | null | undefined
+}
 
 /**
  * Posts an event to the server as JSON, `{"type", "data"}`: an event stream goes one way only.
- * A 401 is answered once by asking the `headers` function again, as in a session.
+ * An answer of `authStatuses` makes the functions of the request be asked again, once.
  *
  * @throws {SseError} `status` on anything but a 2xx; `network`, `redirect`, `auth`
  */
 export async function send(
-  url: string | URL,
+  url: EventsInput,
   type: string,
   data: unknown,
-  { signal, ...options }: SendInit & Pick<RequestOptions, 'headers' | 'fetch'>,
-): Promise<Response> {
-  if (typeof type !== 'string' || type === '') {
+  { signal, ...init }: SendInit & Pick<RequestOptions, 'headers' | 'fetch'>,
+  authStatuses: readonly number[] = [401],
+): Promise<FetchResponse> {
+  if (__DEV__ && !(type && typeof type === 'string')) {
     throw new TypeError('Expected the event type to be a string that is not empty')
   }
-  const plan = planRequest(url, { ...options, method: 'POST', json: { type, data } }, '*/*')
-  const until = signal ?? new AbortController().signal
+  if (signal?.aborted) throw signal.reason
+  const plan = new RequestPlan(url, { ...init, method: 'POST', json: { type, data } }, '*/*')
+  const life = new Lifetime()
+  const stop = () => life.end(signal?.reason)
+  signal?.addEventListener('abort', stop)
+  let number = 0
   let error: SseError | undefined
-  for (let number = 1; ; number++) {
-    // Over when the attempt has failed: what made its headers learns by that that they were tried.
-    const attempt = new AbortController()
-    try {
-      const making = plan.build({ number, lastEventId: '', error, signal: attempt.signal })
-      const { init, ...outgoing } = await abortable(until, making)
-      const response = await exchange(
-        { ...outgoing, init: { ...init, signal: until } },
-        options.fetch,
-      )
+  let sent: Headers | undefined
+  try {
+    for (;;) {
+      number++
+      const attempt = {
+        number,
+        lastEventId: '',
+        cursor: '',
+        first: undefined,
+        error,
+        sent,
+        unauthorized: number > 1,
+        signal: life.signal,
+      }
+      const outgoing = (await plan.build(attempt, life)) as OutgoingRequest
+      life.check()
+      sent = outgoing.init.headers
+      // Not the attempt's signal: the body of the response is the caller's to read.
+      const own = { ...outgoing.init, signal } as OutgoingRequest['init']
+      const response = await exchange({ ...outgoing, init: own }, life, init.fetch)
       if (response.ok) return response
-      const message = `Expected a 2xx status in answer to the event sent, got ${response.status}`
-      throw await refusal('status', message, response, until)
-    } catch (thrown) {
-      attempt.abort()
-      if (!(thrown instanceof SseError)) throw thrown
-      error = thrown
-      error.attempt = number
-      if (error.status !== 401 || !plan.refreshable || number > 1) throw error
+      const { status } = response
+      error = await refusal(
+        'status',
+        __DEV__ && `Expected a 2xx status in answer to the event sent, got ${status}`,
+        response,
+        life,
+      )
+      if (number > 1 || !plan.refreshable || !authStatuses.includes(status)) throw error
     }
+  } catch (thrown) {
+    if (thrown instanceof SseError) thrown.attempt = number
+    throw thrown
+  } finally {
+    signal?.removeEventListener('abort', stop)
+    life.end(undefined)
   }
 }

@@ -1,3 +1,4 @@
+import { checkParser } from '../development/options'
 import { SseError } from '../errors'
 import type { ServerSentEvent } from './event'
 
@@ -193,9 +194,7 @@ export class EventStreamParser<E = ServerSentEvent> {
     this._block = options.block
     this._max = options.maxEventSize ?? 2 ** 24
     this.lastEventId = options.lastEventId ?? ''
-    if (__DEV__ && !(this._max > 0)) {
-      throw new RangeError(`Expected maxEventSize > 0, got ${this._max}`)
-    }
+    if (__DEV__) checkParser(options)
   }
 
   /** UTF-16 units held: what `next()` has not read, and what is not complete. For limits of your own. */

@@ -63,7 +63,9 @@ export type Take = (session: AnySession) => AnyEvent | undefined
 /** Nothing to do with the events is the common case: they go through as they came. */
 export function plainTake(session: AnySession): ServerSentEvent | undefined {
   const event = session.parser?.next()
-  if (event !== undefined) session.deliver(event)
+  // A comment's observer may have stopped it.
+  if (event === undefined || session.over) return undefined
+  session.deliver(event)
   return event
 }
 
@@ -115,6 +117,7 @@ export function takeWith(
   })
 
   const finish = (session: AnySession, raw: ServerSentEvent, data: unknown) => {
+    if (session.over) return undefined
     if (raw.type === terminal) session.complete = true
     if (data === undefined) {
       session.deliver(raw, undefined, true)
@@ -122,8 +125,11 @@ export function takeWith(
     }
     const event = decode ? asDecoded(raw, data) : raw
     return guard(session, raw, () => {
-      session.deliver(raw, cursor?.(event))
-      if (typeof until === 'function' && until(event)) session.complete = true
+      const ends = typeof until === 'function' && until(event)
+      const place = cursor?.(event)
+      if (session.over) return undefined
+      session.deliver(raw, place)
+      session.complete ||= ends
       return event
     })
   }
@@ -135,7 +141,7 @@ export function takeWith(
       const event = ready()
       if (event) return event
     }
-    while (!session.complete) {
+    while (!session.complete && !session.over) {
       const { parser } = session
       const raw = parser?.next()
       if (!parser || raw === undefined) return undefined
@@ -143,6 +149,7 @@ export function takeWith(
         parser.lastEventId = session.cursor.lastEventId
         continue
       }
+      if (session.over) return undefined
       if (raw.data === until) {
         session.complete = true
         return undefined

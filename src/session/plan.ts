@@ -135,6 +135,12 @@ export function planStream(
     ...rest
   } = options
   const finite = until !== undefined
+  const request = new RequestPlan(input, rest)
+  if (__DEV__ && onEnd === 'reconnect' && !resume && !request.safe) {
+    throw new TypeError(
+      `Expected resume beside onEnd: 'reconnect' for ${request.method}, got none. Use resume: 'same' where the request may be repeated`,
+    )
+  }
   const taking: Partial<Taking> & { take: Take } =
     cursor || decode || skip || finite
       ? takeWith(
@@ -145,7 +151,7 @@ export function planStream(
   return {
     ...(options as StreamOptions<AnyEvent>),
     ...taking,
-    request: new RequestPlan(input, rest),
+    request,
     decide: (session) => decide(session, retry),
     reconnectionTime,
     finite,

@@ -1,4 +1,5 @@
 import { ignore, Lifetime, later } from '../abort'
+import { noteBug, noteIgnored, notePreflight, noteUnopened } from '../development/console'
 import { SseError } from '../errors'
 import type { AnyEvent, ServerSentEvent } from '../parser/event'
 import { EventStreamParser } from '../parser/parser'
@@ -85,7 +86,10 @@ export interface SessionPlan extends ConnectionOptions {
   readonly resetAfter?: number | undefined
   readonly parser?: ConstructorParameters<typeof EventStreamParser<ServerSentEvent>>[0]
   readonly onReconnect?: ((reconnect: Reconnect) => void) | undefined
-  /** Lets `decide` judge what is no `SseError`; without it, that ends the session. */
+  /**
+   * Lets `decide` judge what is no `SseError`, and a 204 as an empty stream; without it, each ends the
+   * session.
+   */
   readonly wrap?: (thrown: unknown) => SseError
   /** Called when the session has passed to another state, which is whole by then. */
   readonly changed?: (session: AnySession) => void
@@ -139,6 +143,8 @@ export class Session<R> implements Passenger {
   // What `decide` sees beside that.
   /** The last answer, where the last attempt got one. */
   answer: Response | undefined
+  /** In development: the types of the events that `decode` has left out. */
+  declare private _leftOut?: Set<string>
   /** The request of the last attempt has been sent. */
   sent = false
   /** The caller has said that the request may be repeated. */
@@ -276,6 +282,10 @@ export class Session<R> implements Passenger {
   /** An event has been handed over; or the caller's code has left it out. */
   deliver(event: ServerSentEvent, place?: string | number, leftOut?: boolean): void {
     this.cursor.move(event, place)
+    if (__DEV__ && leftOut) {
+      this._leftOut ??= new Set()
+      if (this._leftOut.size < 10) this._leftOut.add(event.type)
+    }
     if (leftOut) return
     this._last = event
     this._count++
@@ -296,6 +306,7 @@ export class Session<R> implements Passenger {
     const soon = Date.now() + Math.random() * 1000
     this.retryAt = Math.min(this.retryAt as number, Math.max(this._earliest, soon))
     this._arm()
+    this.plan.changed?.(this)
   }
 
   private _start(): void {
@@ -307,7 +318,10 @@ export class Session<R> implements Passenger {
   }
 
   private readonly _abort = (): void => {
-    this._fail(this.plan.signal?.reason, 'aborted')
+    // Older polyfills have none.
+    const { reason = Object.assign(new Error('Aborted'), { name: 'AbortError' }) } = this.plan
+      .signal as FetchSignal
+    this._fail(reason, 'aborted')
   }
 
   /** What a face hears of is whole. */
@@ -319,11 +333,16 @@ export class Session<R> implements Passenger {
   }
 
   private _pull(): R | undefined {
-    if (!this.parser || this.over) return undefined
+    const { parser } = this
+    if (!parser || this.over) return undefined
     try {
       if (this._held) throw this._held.thrown
       const value = this._hand(this)
       if (this.complete) this._finish('complete')
+      // A block without data moves the last event ID, too.
+      else if (value === undefined && !this.decoding && !this.over) {
+        this.cursor.lastEventId = parser.lastEventId
+      }
       return value
     } catch (thrown) {
       this._life.end(thrown)
@@ -374,7 +393,11 @@ export class Session<R> implements Passenger {
 
   private readonly _lost = (cause: unknown): PromiseLike<R> => {
     const { response } = this
-    this._why = networkError('The connection was lost while the stream was read', cause, response)
+    this._why = networkError(
+      __DEV__ && 'The connection was lost while the stream was read',
+      cause,
+      response,
+    )
     return this._slow()
   }
 
@@ -387,8 +410,9 @@ export class Session<R> implements Passenger {
     let last: ServerSentEvent | undefined
     try {
       last = parser.next()
-      if (last && plan.incomplete !== 'deliver' && !(await plan.ends?.(last, parser._lineEnded))) {
-        last = undefined
+      if (last && plan.incomplete !== 'deliver') {
+        const ends = await this._life.race(plan.ends?.(last, parser._lineEnded))
+        if (!ends) last = undefined
       }
     } catch (thrown) {
       this._life.end(thrown)
@@ -400,7 +424,7 @@ export class Session<R> implements Passenger {
             'truncated',
             __DEV__ &&
               (plan.finite
-                ? 'Expected the event that until names, got the end of the stream'
+                ? `Expected the event that until names, got the end of the stream${leftOutBy(this._leftOut)}`
                 : 'Expected a blank line after the last event, got the end of the stream'),
             { response, body: cut ? parser._excerpt : undefined },
           )
@@ -428,14 +452,18 @@ export class Session<R> implements Passenger {
   /** The loop: from the end of one attempt to the first events of the next, or to the end. */
   private async _run(): Promise<void> {
     while (!this.over) {
+      let deciding = true
       try {
         const { ended, reason } = this._life
         await this._goOn(ended ? reason : this._why)
+        deciding = false
         await this._connect(this._life)
         const resolve = this._resolve
         this._resolve = undefined
         return resolve?.(this._again())
       } catch (thrown) {
+        // What a policy or an observer throws is final, also where it is an error to be retried.
+        if (deciding && !this._life.ended) this._fail(thrown)
         this._why = thrown
       }
     }
@@ -466,6 +494,7 @@ export class Session<R> implements Passenger {
       return
     }
     await settled(life, why instanceof SseError && why.code === 'network')
+    life.check()
     let error: SseError | undefined
     if (why !== CLEAN) {
       if (!(why instanceof SseError || plan.wrap)) return this._fail(why)
@@ -484,13 +513,14 @@ export class Session<R> implements Passenger {
     const stayed = open >= (plan.resetAfter ?? Math.min(Math.max(this._waited, 1000), 5000))
     if (stayed || (mark !== this._mark && count > (error ? 1 : 0))) this.failures = 0
     // What fresh headers answer is tried again at once: nothing was done, and nobody need know.
-    if (error && this._isRefusal(error)) return
+    if (error && !this.word && this._isRefusal(error)) return
     this.failures++
     let delay = plan.decide(this)
     if (typeof delay === 'object') {
-      this._change('waiting')
+      if (!life.ended) this._change('waiting')
       delay = await life.race(delay)
     }
+    life.check()
     this.word = false
     error = this.error
     if (delay === false) return error ? this._fail(error) : this._finish('complete')
@@ -500,6 +530,7 @@ export class Session<R> implements Passenger {
     this._earliest = Date.now() + askedBy(this)
     this._change('waiting', Date.now() + delay)
     life.check()
+    if (__DEV__) noteUnopened(this, error, delay)
     const { failures, attempt } = this
     plan.onReconnect?.({ error, delay, failures, attempt })
     let timer: ReturnType<typeof setTimeout> | undefined
@@ -546,7 +577,7 @@ export class Session<R> implements Passenger {
         this._times <= (trouble === 'stray' ? MOST_STRAYS : 2) &&
         error.response?.headers.get('x-should-retry') !== 'false'
     }
-    return trouble === 'refused' && this._times === 1
+    return trouble === 'refused' && this._times === 1 && error.retriable
   }
 
   /** One attempt, until its stream is open. */
@@ -555,7 +586,9 @@ export class Session<R> implements Passenger {
     const { plan, cursor } = this
     const { request } = plan
     await settled(life, false)
+    life.check()
     if (plan.gate) await this._pass(plan.gate, life)
+    life.check()
     this.attempt++
     this.sent = false
     this.answer = undefined
@@ -586,22 +619,27 @@ export class Session<R> implements Passenger {
       this.sent = true
       this._headers = outgoing.init.headers
       response = await exchange(outgoing, life, plan.fetch)
+      life.check()
       this.answer = response
       // "No Content" is the server's way to say: do not come back.
-      if (response.status === 204) {
+      if (response.status === 204 && !plan.wrap) {
         drop(response)
         return plan.finite && this._delivered
           ? this._fail(
               new SseError(
                 'truncated',
-                __DEV__ && 'Expected the event that until names, got status 204',
+                __DEV__ &&
+                  `Expected the event that until names, got status 204${leftOutBy(this._leftOut)}`,
                 { response, retriable: false },
               ),
             )
           : this._finish('no-content')
       }
       await admit(response, plan, life, plan.statuses)
+      life.check()
     } catch (thrown) {
+      if (__DEV__) noteBug(this, thrown)
+      if (__DEV__) notePreflight(this, thrown, this._headers)
       drop(response)
       throw thrown
     } finally {
@@ -611,8 +649,14 @@ export class Session<R> implements Passenger {
     cursor.first ??= response
     this._everOpen = true
     this._trouble = ''
-    this.parser = new EventStreamParser({ ...plan.parser, lastEventId: cursor.lastEventId })
+    this.parser = new EventStreamParser({
+      ...plan.parser,
+      lastEventId: cursor.lastEventId,
+      ...(__DEV__ && { onIgnored: (line) => noteIgnored(this, line) }),
+    })
     this._reader = openBody(response)
+    // A fetch that does not heed its signal leaves the read pending.
+    life.interrupt = () => this._disconnect()
     this._why = CLEAN
     this._openedAt = Date.now()
     const { idleTimeout } = plan
@@ -636,7 +680,7 @@ export class Session<R> implements Passenger {
       try {
         const leave = gate({ signal: life.signal, release })
         if (leave) {
-          this._change('waiting')
+          if (!life.ended) this._change('waiting')
           await life.race(leave)
         }
       } catch (thrown) {
@@ -654,7 +698,11 @@ export class Session<R> implements Passenger {
     if (this.over || this.status === 'idle') return
     this._life.end(reason)
     // The caller's last word counts.
-    if (reason !== LET_GO) this._life.reason = reason
+    if (reason !== LET_GO) {
+      this._life.reason = reason
+      this.error = reason instanceof SseError ? reason : undefined
+    }
+    if (reason === RECONNECT) this.failures = 0
     this._disconnect()
     this._change(status)
   }
@@ -670,6 +718,7 @@ export class Session<R> implements Passenger {
 
   private _fail(error: unknown, reason: 'failed' | 'aborted' = 'failed'): void {
     if (error instanceof SseError) error.attempt = this.attempt
+    if (__DEV__ && this.plan.changed && reason === 'failed') noteUnopened(this, error, false)
     this._finish(reason, { error })
   }
 
@@ -698,4 +747,10 @@ export class Session<R> implements Passenger {
       reject?.(over.error)
     } else resolve(this._end)
   }
+}
+
+/** What may be why `until` never saw its event, for a message. */
+function leftOutBy(types: Set<string> | undefined): string {
+  const names = Array.from(types ?? [], (type) => JSON.stringify(type))
+  return names.length > 0 ? `. decode left out the events of type ${names.join(', ')}` : ''
 }

@@ -1,4 +1,5 @@
 import { ignore, type Lifetime } from '../abort'
+import { watchAnswer } from '../development/console'
 import { isPassing, originOf, SseError, type SseErrorCode } from '../errors'
 import type { FetchResponse } from '../platform'
 import { isSafe, type OutgoingRequest, type RequestOptions } from './request'
@@ -89,7 +90,11 @@ export async function refusal(
 }
 
 /** A failure of the runtime's, with the system's code that Node hides in the cause of its error. */
-export function networkError(message: string, cause: unknown, response?: FetchResponse): SseError {
+export function networkError(
+  message: string | false,
+  cause: unknown,
+  response?: FetchResponse,
+): SseError {
   // A fetch of the caller's may know better.
   if (cause instanceof SseError) return cause
   // No more than the code: Deno's texts hold the URL.
@@ -135,6 +140,7 @@ async function call(
       ...init,
       headers: spreadable(init.headers as Headers),
     } as never) as Promise<Response>)()
+  if (__DEV__) watchAnswer(url, sent, life.signal)
   let response: Response
   try {
     response = await life.race(sent)
@@ -148,7 +154,8 @@ async function call(
     const given = (cause as { response?: Response } | undefined)?.response
     if (cause instanceof SseError || typeof given?.headers?.get !== 'function') {
       throw networkError(
-        `The request to ${originOf(url)} failed: check the network, the URL, CORS and TLS`,
+        __DEV__ &&
+          `The request to ${originOf(url)} failed: check the network, the URL, CORS and TLS`,
         cause,
       )
     }
@@ -195,13 +202,15 @@ function follow(location: string, url: string, response: Response, guarded: bool
 
 /** A server may trickle its error page for ever: the cap is one of bytes and of time. */
 async function excerpt({ body }: Response, life: Lifetime): Promise<string> {
-  const reader = body?.getReader()
+  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined
   const decoder = new TextDecoder()
   let text = ''
   // A cancel settles the pending read as done, whatever the source does about it.
   const cancel = () => void reader?.cancel().catch(ignore)
   const timer = setTimeout(cancel, EXCERPT_TIME)
   try {
+    // Inside, because the body may be of no standard kind, or another's to read.
+    reader = body?.getReader()
     for (let left = EXCERPT; reader && left > 0; ) {
       const { done, value } = await life.race(reader.read())
       if (done) break

@@ -1,4 +1,12 @@
 import type { Lifetime } from '../abort'
+import { noteUnsendable } from '../development/console'
+import {
+  checkHeader,
+  checkHeaders,
+  checkInput,
+  checkRequest,
+  refusedInit,
+} from '../development/options'
 import { isPassing, originOf, SseError } from '../errors'
 import type {
   Awaitable,
@@ -170,8 +178,8 @@ export class RequestPlan {
   private readonly _init: RequestInit
   private readonly _accept: string
   private _checked = false
-  /** Of the last request that `input` led to. */
-  private _url: string | undefined
+  /** @internal Of the last request that `input` led to. */
+  _url: string | undefined
 
   constructor(input: EventsInput, options: RequestOptions, accept = 'text/event-stream') {
     const { headers, body, json, method, fetch, ...init } = options
@@ -184,6 +192,7 @@ export class RequestPlan {
     this.method = method ?? (body == null && json === undefined ? 'GET' : 'POST')
     this.safe = isSafe(this.method)
     this.refreshable = typeof headers === 'function' || typeof input === 'function'
+    if (__DEV__) checkRequest(this._options, { ...init, method: this.method })
   }
 
   /**
@@ -197,93 +206,90 @@ export class RequestPlan {
     life: Lifetime,
     resume?: Resume,
   ): Promise<OutgoingRequest | undefined> {
-    const { headers, fetch } = this._options
-    let { body, json } = this._options
-    let { method } = this
-    let fixed = typeof headers !== 'function'
-    let own = headers
-    let url: string
-    let bare = false
-    if (typeof resume === 'function' && attempt.first) {
-      const made = await call(life, resume, attempt as Attempt & { first: Response })
-      if (made == null) return undefined
-      const request = (
-        typeof made === 'string' || 'href' in made ? { input: made } : made
-      ) as ResumeRequest
-      body = request.body
-      json = request.json as typeof json
-      bare = body == null && json === undefined
-      method = request.method ?? (bare ? 'GET' : 'POST')
-      url = locate(request.input, fetch, attempt.first.url || this._url)
-      if (request.headers) {
-        own = request.headers
-        fixed = true
-        bare = false
-      } else if (originOf(url) !== originOf(this._url)) {
-        throw new SseError(
-          'redirect',
-          __DEV__ &&
-            `Expected resume to stay within ${originOf(this._url)}, got ${originOf(url)}, which must not see the stream’s headers. Return an object with headers of its own`,
-          { location: url },
-        )
-      }
+    const { headers, body, json, fetch } = this._options
+    const { first } = attempt
+    const made = <T>(given: T | ((attempt: Attempt) => Awaitable<T>)) =>
+      typeof given === 'function' ? call<T>(life, given as never, attempt) : given
+    let request: Omit<ResumeRequest, 'headers'> & { headers?: Made<HeadersOption> | undefined }
+    const resumed = typeof resume === 'function' && first
+    if (resumed) {
+      const answer = await made(
+        resume as Made<string | FetchUrl | ResumeRequest | null | undefined>,
+      )
+      if (answer == null) return undefined
+      request = typeof answer === 'string' || 'href' in answer ? { input: answer } : answer
     } else {
       if (this.spent) throw unrepeatable(attempt.error)
-      const input = this._input
-      url = locate(typeof input === 'function' ? await call(life, input, attempt) : input, fetch)
-      this._url = url
+      const { method } = this
+      request = { input: await made(this._input), method, headers, body, json }
     }
+    const base = resumed ? first.url || this._url : undefined
+    const url = locate(request.input, fetch, base)
+    const { headers: own = headers } = request
+    if (!resumed) this._url = url
+    else if (!request.headers && originOf(url) !== originOf(this._url)) {
+      throw new SseError(
+        'redirect',
+        __DEV__ &&
+          `Expected resume to stay within ${originOf(this._url)}, got ${originOf(url)}, which must not see the stream’s headers. Return an object with headers of its own`,
+        { location: url },
+      )
+    }
+    const bare = request.body == null && request.json === undefined
+    const method = request.method ?? (bare ? 'GET' : 'POST')
 
     const outgoing = new Headers()
-    const id = resumeHeader(attempt.lastEventId)
-    const ours: Record<string, string | undefined> = {
+    const ours: Record<string, string> = {
       accept: this._accept,
-      'content-type': json === undefined ? '' : 'application/json',
-      'last-event-id': id,
+      'content-type': request.json === undefined ? '' : 'application/json',
+      'last-event-id': resumeHeader(attempt.lastEventId),
     }
-    for (const [name, value] of pairs(
-      typeof own === 'function' ? await call(life, own, attempt) : own,
-    )) {
+    const given = pairs(await made(own))
+    if (__DEV__ && attempt.lastEventId && !ours['last-event-id']) noteUnsendable(url, given)
+    for (const [name, value] of given) {
       const key = `${name}`.toLowerCase()
+      if (value === undefined || (bare && !request.headers && key.startsWith('content-'))) continue
       // What never changes says only where the stream begins.
-      const outdated = fixed && value !== null && id && key === 'last-event-id'
-      if (value === undefined || outdated || (bare && key.startsWith('content-'))) continue
+      const fixed = own === headers && typeof own !== 'function' && value !== null
+      if (fixed && key === 'last-event-id' && ours[key]) continue
       ours[key] = ''
+      if (__DEV__) checkHeader(name, value)
       try {
         if (value !== null) outgoing.append(name, value)
       } catch {
         // Not the runtime's message: that quotes the value, a token perhaps.
-        throw misuse(
-          __DEV__ &&
-            `Expected header ${JSON.stringify(name)} in Latin-1 without line breaks, got another`,
-        )
+        throw misuse()
       }
     }
     const guarded = !this._init.redirect && !outgoing.keys().next().done
-    for (const name of ['accept', 'content-type', 'last-event-id']) {
-      if (ours[name]) outgoing.set(name, ours[name])
-    }
+    for (const [name, value] of Object.entries(ours)) if (value) outgoing.set(name, value)
 
-    let payload = typeof body === 'function' ? await call(life, body, attempt) : body
-    if (json !== undefined) {
-      payload = JSON.stringify(
-        typeof json === 'function' ? await call(life, json as Json, attempt) : json,
-      )
+    let payload = (await made(request.body)) as BodyInit | undefined
+    if (request.json !== undefined) {
+      const value = await made(request.json)
+      payload = JSON.stringify(value)
       if (payload === undefined) {
-        throw misuse(__DEV__ && `Expected a JSON value, got ${typeof json}`)
+        throw misuse(__DEV__ && `Expected a JSON value, got ${typeof value}`)
       }
     }
     // The runtime knows the rest of RequestInit best: let it refuse now what it would refuse later.
-    this._checked ||=
-      !globalThis.Request || !!new Request('http://localhost', { ...this._init, method })
-    const once = isOneShot(payload)
+    const { Request } = globalThis
+    // A stand-in for the body, which can be read once only.
+    const sample = { ...this._init, method, body: payload && '' }
+    try {
+      this._checked ||= !Request || !!new Request('http://localhost', sample)
+    } catch (thrown) {
+      throw misuse(__DEV__ && refusedInit(sample, thrown))
+    }
+    const source = Object(payload)
+    const once = !!(source.getReader || source[Symbol.asyncIterator])
     return {
       url,
       guarded,
-      once: once && payload === this._options.body,
+      once: once && payload === body,
       init: {
         // A cached event stream is a stale one; some worker runtimes do not know the option.
-        ...(globalThis.Request && 'cache' in Request.prototype && { cache: 'no-store' }),
+        ...(Request && 'cache' in Request.prototype && { cache: 'no-store' }),
         ...this._init,
         method,
         headers: outgoing,
@@ -324,16 +330,17 @@ export function resumeHeader(lastEventId: string): string {
 }
 
 /** A mistake of the caller's: final, because no later attempt can go better. */
-function misuse(message: string | false): TypeError {
+function misuse(message: string | false = false): TypeError {
   return new TypeError(message || 'Invalid request')
 }
 
 /** The URL to ask for; messages never hold it, because URLs hold secrets. */
-function locate(
+export function locate(
   input: string | FetchUrl,
   fetch: RequestOptions['fetch'],
   base = baseUrl(),
 ): string {
+  if (__DEV__) checkInput(input)
   const text = `${input}`
   const absolute = /^[-+.\w]+:/.test(text)
   let url: URL
@@ -356,20 +363,23 @@ function locate(
   return absolute ? text : url.href
 }
 
-function pairs(headers: HeadersOption | undefined): [string, string | null | undefined][] {
+export function pairs(
+  headers: HeadersOption | undefined,
+): [string, string | null | undefined][] {
+  if (__DEV__) checkHeaders('headers', headers)
+  const given = Object(headers)
   return Array.from(
-    (headers && Symbol.iterator in headers ? headers : Object.entries(headers ?? {})) as Iterable<
-      [string, string]
-    >,
+    (Symbol.iterator in given ? given : Object.entries(given)) as Iterable<[string, string]>,
   )
 }
 
-async function call<A extends Attempt, T>(
+async function call<T>(
   life: Lifetime,
-  make: (attempt: A) => Awaitable<T>,
-  attempt: A,
+  make: (attempt: Attempt) => Awaitable<T>,
+  attempt: Attempt,
 ): Promise<T> {
   try {
+    life.check()
     return await life.race(make(attempt))
   } catch (thrown) {
     life.check()
@@ -402,9 +412,4 @@ function judge(thrown: unknown): SseError {
 function isNetworkFailure(thrown: unknown): boolean {
   const { name, code } = Object(thrown)
   return /^(Type|Timeout)Error$/.test(name) || (typeof code === 'string' && /^[A-Z]/.test(code))
-}
-
-function isOneShot(body: unknown): boolean {
-  const source = Object(body)
-  return !!(source.getReader || source[Symbol.asyncIterator])
 }

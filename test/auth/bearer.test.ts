@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { type BearerOptions, bearer } from '../src/auth'
-import { events, SseError } from '../src/index'
-import { stream } from './support/response'
+import { type BearerOptions, bearer } from '../../src/auth/bearer'
+import { SseError } from '../../src/errors'
+import { events } from '../../src/faces/events'
+import { stream } from '../support/response'
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -102,14 +103,28 @@ test('a 401 that comes late, for the token before, does not refresh again', asyn
   expect(refresh).toHaveBeenCalledTimes(1)
 })
 
-test('the new token is refused too: fatal, with the 401', async () => {
+test('a replica that learns of the new token late is asked once more, after a wait', async () => {
+  const { fetch, seen, state } = server('none')
+  const headers = bearer({ token: 't1', refresh: async () => 't2' })
+  const found = first(events('http://x/', { headers, fetch }))
+  await vi.advanceTimersByTimeAsync(999)
+  expect(seen).toEqual(['Bearer t1', 'Bearer t2'])
+  state.good = 't2'
+  await vi.advanceTimersByTimeAsync(1001)
+  expect(await found).toBe('hello')
+  expect(seen).toEqual(['Bearer t1', 'Bearer t2', 'Bearer t2'])
+})
+
+test('the new token is refused twice: fatal, with the 401', async () => {
   const { fetch, seen } = server('none')
   const headers = bearer({ token: 't1', refresh: async () => 't2' })
-  await expect(first(events('http://x/', { headers, fetch }))).rejects.toMatchObject({
+  const failed = expect(first(events('http://x/', { headers, fetch }))).rejects.toMatchObject({
     code: 'status',
     status: 401,
   })
-  expect(seen).toEqual(['Bearer t1', 'Bearer t2'])
+  await vi.advanceTimersByTimeAsync(5000)
+  await failed
+  expect(seen).toEqual(['Bearer t1', 'Bearer t2', 'Bearer t2'])
 })
 
 const expiries: [string, Partial<BearerOptions>][] = [
@@ -151,7 +166,7 @@ test('a token that the app keeps is read at every attempt, and logging out forge
 
 test('a refresh that fails is the cause of the error, and the next stream tries again', async () => {
   const { fetch } = server('t2')
-  const broken = new Error('the login has expired')
+  const broken = Object.assign(new Error('the login has expired'), { status: 403 })
   const refresh = vi.fn(async () => 't2').mockRejectedValueOnce(broken)
   const headers = bearer({ token: 't1', refresh })
   const failed = first(events('http://x/', { headers, fetch }))
@@ -159,13 +174,23 @@ test('a refresh that fails is the cause of the error, and the next stream tries 
   expect(await first(events('http://x/', { headers, fetch }))).toBe('hello')
 })
 
-test('a refresh that hangs ends in an error that says so', async () => {
+test('a refresh that fails in passing is asked again, after a wait', async () => {
+  const { fetch, seen } = server('t2')
+  const refresh = vi.fn(async () => 't2').mockRejectedValueOnce(new Error('refresh failed: 502'))
+  const headers = bearer({ token: 't1', refresh })
+  const found = first(events('http://x/', { headers, fetch }))
+  await vi.advanceTimersByTimeAsync(2000)
+  expect(await found).toBe('hello')
+  expect([seen, refresh.mock.calls.length]).toEqual([['Bearer t1', 'Bearer t2'], 2])
+})
+
+test('a refresh that hangs three times ends in an error that says so', async () => {
   const headers = bearer({ refresh: () => new Promise(() => {}), timeout: 1000 })
   const failed = expect(first(events('http://x/', { headers }))).rejects.toMatchObject({
     code: 'auth',
     cause: { message: 'Expected refresh to settle within 1000 ms, got nothing' },
   })
-  await vi.advanceTimersByTimeAsync(1000)
+  await vi.advanceTimersByTimeAsync(9000)
   await failed
 })
 
@@ -191,7 +216,7 @@ test('an abort does not wait for the refresh, which goes on as long as anybody w
 
 test.each<[unknown, string]>([
   [{}, 'Expected refresh to be a function, got null'],
-  [{ refresh: async () => 't', leeway: -1 }, 'Expected leeway >= 0, got -1'],
+  [{ refresh: async () => 't', leeway: -1 }, 'Expected leeway to be a finite number'],
   [{ refresh: async () => 't', timeout: '1' }, 'Expected timeout to be a number, got string'],
 ])('bad options %o are refused at once', (options, message) => {
   expect(() => bearer(options as BearerOptions)).toThrow(message)

@@ -20,7 +20,8 @@ export function workFolder(): string {
 }
 
 /**
- * Makes one plain JavaScript file of a module and all that it imports, our sources included.
+ * Makes one plain JavaScript file of a module and all that it imports, our sources included: those of
+ * the build that the platform takes by default.
  *
  * @returns the file's path
  */
@@ -36,6 +37,7 @@ export async function bundle(entry: URL, options: Options = {}): Promise<string>
     format: 'esm',
     target: 'es2022',
     platform: 'node',
+    define: { __DEV__: String(options.platform !== 'browser') },
     noExternal: [/./],
     outExtension: () => ({ js: '.mjs' }),
     // What CommonJS modules in it ask for.

@@ -17,21 +17,40 @@ const EVENTS = "{ events } from 'tidings'"
 const OURS: { code: string; limit?: number; beside: readonly string[] }[] = [
   {
     code: EVENTS,
-    limit: 3000,
+    limit: 7700,
     beside: ['eventsource-client', 'eventsource-parser', 'parse-sse', '@azure/core-sse'],
   },
   {
     code: "{ EventSource } from 'tidings'",
-    limit: 3700,
+    limit: 8700,
     beside: ['eventsource', 'sse.js', 'reconnecting-eventsource'],
   },
   {
     code: "{ fetchEventSource } from 'tidings/fetch-event-source'",
-    limit: 2900,
+    limit: 6800,
     beside: ['@microsoft/fetch-event-source'],
   },
-  { code: "{ bearer } from 'tidings/auth'", beside: [EVENTS] },
+  {
+    code: "{ readEvents } from 'tidings/parser'",
+    limit: 2200,
+    beside: ['eventsource-parser', 'parse-sse'],
+  },
+  { code: "{ bearer } from 'tidings/auth'", limit: 1200, beside: [EVENTS] },
   { code: "* from 'tidings'", beside: [EVENTS] },
+]
+
+/** What an app imports beside `events`, and the bytes that it may add. */
+const ADDED: { code: string; limit?: number }[] = [
+  { code: "{ parseJson } from 'tidings'" },
+  { code: "{ validated } from 'tidings'" },
+  { code: "{ whenVisible } from 'tidings'" },
+  { code: "{ dedupe } from 'tidings'" },
+  { code: "{ observable } from 'tidings'" },
+  { code: "{ fromRequest } from 'tidings'" },
+  { code: "{ EventSource } from 'tidings'" },
+  { code: "{ bearer } from 'tidings/auth'" },
+  { code: "{ useEvents } from 'tidings/vue'", limit: 3000 },
+  { code: "{ useEvents } from 'tidings/react'", limit: 3000 },
 ]
 
 /** What an app imports of a peer. */
@@ -52,39 +71,60 @@ export async function suite(): Promise<Figure[]> {
   for (const [name, clause] of Object.entries(PEERS)) {
     sizes.set(name, await weigh(`export ${clause} from '${name}'`))
   }
-  for (const { code } of OURS) {
-    sizes.set(
-      code,
-      await weigh(`export ${code.replace(/'(.+)'/, (_, entry) => `'${dist(entry)}'`)}`),
-    )
-  }
-  return OURS.flatMap(({ code, limit, beside }) => {
+  for (const { code } of OURS) sizes.set(code, await weigh(ours(code)))
+  const whole = OURS.flatMap(({ code, limit, beside }) => {
     const size = sizes.get(code) as Size
-    const figure = (against: string, gzip: number, absolute: string): Figure => ({
-      suite: 'size',
-      measure: 'min+gzip',
-      subject: shown(code),
-      against,
-      ratio: size.gzip / gzip,
-      reads: 'times the cost',
-      absolute: { subject: weight(size), against: absolute },
-    })
+    const measured = { measure: 'min+gzip', subject: shown(code) }
     const figures = beside.map((name) => {
-      const other = sizes.get(name) as Size
-      return figure(name in PEERS ? withVersion(name) : shown(name), other.gzip, weight(other))
+      const against = name in PEERS ? withVersion(name) : shown(name)
+      return compared({ ...measured, against }, size, sizes.get(name) as Size)
     })
-    if (limit === undefined) return figures
-    const bytes = `${limit.toLocaleString('en')} B`
-    return [{ ...figure('the limit', limit, bytes), goal: 1 }, ...figures]
+    return limit === undefined ? figures : [limited(measured, size, limit), ...figures]
   })
+  const alone = sizes.get(EVENTS) as Size
+  const added: Figure[] = []
+  for (const { code, limit } of ADDED) {
+    const both = await weigh(`${ours(EVENTS)}\n${ours(code)}`)
+    const more = { gzip: both.gzip - alone.gzip, brotli: both.brotli - alone.brotli }
+    const measured = { measure: 'min+gzip, added to `events`', subject: shown(code) }
+    if (limit !== undefined) added.push(limited(measured, more, limit))
+    const figure = compared({ ...measured, against: shown(EVENTS) }, both, alone)
+    added.push({ ...figure, absolute: { subject: weight(more), against: weight(alone) } })
+  }
+  return [...whole, ...added]
+}
+
+type Measured = Pick<Figure, 'measure' | 'subject'>
+
+function compared(of: Measured & Pick<Figure, 'against'>, size: Size, other: Size): Figure {
+  return {
+    suite: 'size',
+    ...of,
+    ratio: size.gzip / other.gzip,
+    reads: 'times the cost',
+    absolute: { subject: weight(size), against: weight(other) },
+  }
+}
+
+function limited(of: Measured, size: Size, limit: number): Figure {
+  const figure = compared({ ...of, against: 'the limit' }, size, { gzip: limit, brotli: 0 })
+  const against = `${limit.toLocaleString('en')} B`
+  return { ...figure, goal: 1, absolute: { subject: weight(size), against } }
 }
 
 const shown = (code: string) => `\`${code}\``
 
-/** The ESM file of an entry: `tidings/auth`. */
-function dist(entry: string): string {
-  const name = entry === 'tidings' ? 'index' : entry.slice('tidings/'.length)
-  return fileURLToPath(new URL(`../../dist/${name}.js`, import.meta.url))
+const { exports } = JSON.parse(
+  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+) as { exports: Record<string, { import: { default: string } }> }
+
+/** The same from the file of the production build: `{ bearer } from 'tidings/auth'`. */
+function ours(code: string): string {
+  const path = (entry: string) => {
+    const file = exports[entry.replace('tidings', '.')]?.import.default ?? entry
+    return fileURLToPath(new URL(`../../${file}`, import.meta.url))
+  }
+  return `export ${code.replace(/'(.+)'/, (_, entry) => `'${path(entry)}'`)}`
 }
 
 async function weigh(code: string): Promise<Size> {
@@ -94,6 +134,8 @@ async function weigh(code: string): Promise<Size> {
     platform: 'browser',
     minify: true,
     banner: {},
+    // All but the frameworks, which an app has anyway.
+    noExternal: [/^(?!(vue|react)$)/],
   })
   const bytes = readFileSync(output)
   return { gzip: gzipSync(bytes, { level: 9 }).length, brotli: brotliCompressSync(bytes).length }

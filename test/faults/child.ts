@@ -34,6 +34,8 @@ async function bundle(program: URL): Promise<string> {
   const output = await build({
     configFile: false,
     logLevel: 'silent',
+    // The build that the test itself runs on.
+    define: { __DEV__: `${__DEV__}` },
     build: {
       ssr: true,
       write: false,

@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as peer from '@microsoft/fetch-event-source'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { type FetchEventSourceOptions, fetchEventSource } from '../../src/fetch-event-source'
+import { type FetchEventSourceOptions, fetchEventSource } from '../../src/faces/fetch-event-source'
 import { body } from './response'
 
 /** The original's function or ours, called as neither's types would stop a caller from calling it. */

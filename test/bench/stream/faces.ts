@@ -1,6 +1,6 @@
-import { EventSource } from '../../../src/event-source'
-import { events } from '../../../src/events'
-import { fetchEventSource } from '../../../src/fetch-event-source'
+import { EventSource } from '../../../src/faces/event-source'
+import { events } from '../../../src/faces/events'
+import { fetchEventSource } from '../../../src/faces/fetch-event-source'
 
 /**
  * Sees each event, or chunk of bytes, of a round that is checked, or timed one by one; there is none

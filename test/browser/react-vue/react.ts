@@ -1,6 +1,6 @@
 import { createElement, StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
-import { useEvents } from '../../../src/react'
+import { useEvents } from '../../../src/bindings/react'
 import type { FeedPage } from './page'
 
 const page: FeedPage = { texts: [], show, unmount: () => root.unmount() }

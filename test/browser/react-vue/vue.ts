@@ -1,5 +1,5 @@
 import { createApp, defineComponent, h, ref } from 'vue'
-import { useEvents } from '../../../src/vue'
+import { useEvents } from '../../../src/bindings/vue'
 import type { FeedPage } from './page'
 
 const name = ref<string | null>(null)

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from 'vitest'
-import { EventSource } from '../src'
+import { EventSource } from '../../src'
 
 /**
  * The interface as WebIDL lays it out.

@@ -1,4 +1,4 @@
-import './support/page'
+import '../support/page'
 
 import {
   QueryClient,
@@ -18,10 +18,11 @@ import { createRoot, hydrateRoot } from 'react-dom/client'
 import { renderToString } from 'react-dom/server'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { z } from 'zod'
-import { events } from '../src/events'
-import { type UseEventsResult, useEvents } from '../src/react'
-import { serveFeed } from './support/feed'
-import { uncaught } from './support/uncaught'
+import { type UseEventsResult, useEvents } from '../../src/bindings/react'
+import { events } from '../../src/faces/events'
+import { validated } from '../../src/parts/validated'
+import { serveFeed } from '../support/feed'
+import { uncaught } from '../support/uncaught'
 
 /** Renders a component whose text is what `use` returns; each render is written down. */
 function render<P>(use: (props: P) => unknown, props: NoInfer<P>, { strict = false } = {}) {
@@ -318,12 +319,15 @@ describe('useEvents', () => {
     },
   )
 
-  test('a reducer makes the state, a schema the data', async () => {
+  test('a reducer makes the state, validated() the data', async () => {
     const feed = await serveFeed()
     const { texts } = render(
       (url: string) =>
         useEvents(url, {
-          schema: { add: z.object({ n: z.number() }), subtract: z.object({ n: z.number() }) },
+          decode: validated({
+            add: z.object({ n: z.number() }),
+            subtract: z.object({ n: z.number() }),
+          }),
           initial: 0,
           reduce: (sum, { type, data }) => (type === 'add' ? sum + data.n : sum - data.n),
         }).events,
@@ -380,7 +384,7 @@ describe('useEvents', () => {
     onTestFinished(() => root.unmount())
     root.render(createElement(Boundary, null, createElement(Broken)))
     await vi.waitFor(() => expect(caught.length).toBe(1))
-    expect(caught).toEqual([new RangeError('Expected limit >= 0, got -1')])
+    expect(caught).toMatchObject([{ name: 'RangeError', message: /^Expected limit / }])
   })
 
   test('a function of the attempt makes the URL, and a new one reopens nothing', async () => {

@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { EventSource, type EventSourceInit, type OpenEvent, type SseErrorEvent } from '../src'
-import { type Answer, answering } from './support/fetch'
-import { stream } from './support/response'
-import { serve } from './support/server'
+import { EventSource, type EventSourceInit, type OpenEvent, type SseErrorEvent } from '../../src'
+import { type Answer, answering } from '../support/fetch'
+import { stream } from '../support/response'
+import { serve } from '../support/server'
 
 afterEach(() => {
   vi.unstubAllGlobals()

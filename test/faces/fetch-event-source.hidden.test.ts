@@ -1,5 +1,5 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { type FetchEventSourceOptions, fetchEventSource } from '../src/fetch-event-source'
+import { type FetchEventSourceOptions, fetchEventSource } from '../../src/faces/fetch-event-source'
 import {
   type Answer,
   answer,
@@ -14,20 +14,22 @@ import {
   pretendPage,
   type Story,
   settle,
-} from './support/drop-in'
+} from '../support/drop-in'
+import { body } from '../support/response'
 
 /** What the page does, in order: a number is a pause in ms, after which the next step comes. */
-type Step = 'hide' | 'show' | 'abort' | 'look' | number
+type Step = 'hide' | 'show' | 'abort' | 'look' | 'left' | number
 
 /**
  * A row in a page: the subject is called, and then the page lives through these steps. `look`
- * writes down how many connections there are and how many listeners the page has.
+ * writes down how many connections there are, `left` also how many listeners the page has.
  */
 function live(
   answers: Answer[],
   steps: Step[],
   init?: (story: Story, page: Page) => FetchEventSourceOptions,
   hidden = false,
+  input: () => RequestInfo = () => 'http://localhost/',
 ): Play {
   return async (subject, story) => {
     vi.useFakeTimers()
@@ -39,7 +41,7 @@ function live(
     })
     const fetch = answer(story, ...answers)
     const { signal } = controller
-    const call = subject('http://localhost/', {
+    const call = subject(input(), {
       signal,
       fetch,
       ...callbacks(story),
@@ -47,7 +49,8 @@ function live(
     })
     settle(story, call)
     for (const step of steps) {
-      if (step === 'look') story.push(`${connected(story)} listeners:${page.watchers}`)
+      if (step === 'look') story.push(connected(story))
+      else if (step === 'left') story.push(`${connected(story)} listeners:${page.watchers}`)
       else if (typeof step === 'number') await vi.advanceTimersByTimeAsync(step)
       else {
         story.push(step)
@@ -65,7 +68,10 @@ const opening = (story: Story): FetchEventSourceOptions => ({
   },
 })
 
-const mine = new Error('mine')
+// Not a lost connection: ours believes that only after a moment.
+const refused: Answer = { type: 'text/html' }
+const MESSAGE = 'Expected content-type to be text/event-stream, Actual: text/html'
+const ERROR = `error:${MESSAGE}`
 
 describe('openWhenHidden is false', () => {
   identical(
@@ -79,21 +85,21 @@ describe('openWhenHidden is false', () => {
       'fetch@0',
       'open',
       'message:1',
-      'connected:1 listeners:1',
+      'connected:1',
       'hide',
-      'connected:0 listeners:1',
+      'connected:0',
       'show',
       'fetch@5100 id=7',
       'open',
       'message:2',
-      'connected:1 listeners:1',
+      'connected:1',
     ],
   )
 
   identical(
     'a page hidden before the headers have come takes the request back',
     live([], [100, 'hide', 100, 'look', 'show', 0, 'look']),
-    ['fetch@0', 'hide', 'connected:0 listeners:1', 'show', 'fetch@200', 'connected:1 listeners:1'],
+    ['fetch@0', 'hide', 'connected:0', 'show', 'fetch@200', 'connected:1'],
   )
 
   identical(
@@ -119,8 +125,8 @@ describe('openWhenHidden is false', () => {
 
   identical(
     'a page that is hidden from the start holds up no attempt',
-    live([mine, mine], [2500], undefined, true),
-    ['fetch@0', 'error:mine', 'fetch@1000', 'error:mine', 'fetch@2000'],
+    live([refused, refused], [2500], undefined, true),
+    ['fetch@0', ERROR, 'fetch@1000', ERROR, 'fetch@2000'],
   )
 
   for (const when of [
@@ -129,7 +135,7 @@ describe('openWhenHidden is false', () => {
   ] as [string, Step[]][]) {
     identical(
       `an abort ${when[0]} resolves and leaves no listener`,
-      live([open('data: 1\n\n')], [100, ...when[1], 'abort', 0, 'look', 'hide', 'show', 5000]),
+      live([open('data: 1\n\n')], [100, ...when[1], 'abort', 0, 'left', 'hide', 'show', 5000]),
       [
         'fetch@0',
         'message:1',
@@ -145,7 +151,7 @@ describe('openWhenHidden is false', () => {
 
   identical(
     'the server’s end leaves no listener',
-    live([chunks('data: 1\n\n')], [100, 'look', 'hide', 'show', 5000]),
+    live([chunks('data: 1\n\n')], [100, 'left', 'hide', 'show', 5000]),
     [
       'fetch@0',
       'message:1',
@@ -159,38 +165,28 @@ describe('openWhenHidden is false', () => {
 
   identical(
     'a throw in onerror leaves no listener',
-    live([mine], [100, 'look', 'hide', 'show', 5000], () => ({
+    live([refused], [100, 'left', 'hide', 'show', 5000], () => ({
       onerror(error) {
         throw error
       },
     })),
-    ['fetch@0', 'rejected:mine', 'connected:0 listeners:0', 'hide', 'show'],
+    ['fetch@0', `rejected:${MESSAGE}`, 'connected:0 listeners:0', 'hide', 'show'],
   )
 
   fixed(
     'hidden and visible during the wait: one connection, at once, and no other after it',
-    live([mine], [200, 'hide', 200, 'show', 5000, 'look']),
-    ['fetch@0', 'error:mine', 'hide', 'show', 'fetch@400', 'connected:1 listeners:1'],
-    ['fetch@0', 'error:mine', 'hide', 'show', 'fetch@400', 'fetch@1000', 'connected:2 listeners:1'],
+    live([refused], [200, 'hide', 200, 'show', 5000, 'look']),
+    ['fetch@0', ERROR, 'hide', 'show', 'fetch@400', 'connected:1'],
+    ['fetch@0', ERROR, 'hide', 'show', 'fetch@400', 'fetch@1000', 'connected:2'],
   )
 
   fixed(
     'hidden and visible twice during the wait: one connection',
-    live([mine], [200, 'hide', 200, 'show', 100, 'hide', 100, 'show', 5000, 'look']),
+    live([refused], [200, 'hide', 200, 'show', 100, 'hide', 100, 'show', 5000, 'look']),
+    ['fetch@0', ERROR, 'hide', 'show', 'fetch@400', 'hide', 'show', 'fetch@600', 'connected:1'],
     [
       'fetch@0',
-      'error:mine',
-      'hide',
-      'show',
-      'fetch@400',
-      'hide',
-      'show',
-      'fetch@600',
-      'connected:1 listeners:1',
-    ],
-    [
-      'fetch@0',
-      'error:mine',
+      ERROR,
       'hide',
       'show',
       'fetch@400',
@@ -198,39 +194,31 @@ describe('openWhenHidden is false', () => {
       'show',
       'fetch@600',
       'fetch@1000',
-      'connected:2 listeners:1',
+      'connected:2',
     ],
   )
 
   fixed(
     'hidden during the wait: no attempt before the page is visible',
-    live([mine], [200, 'hide', 5000, 'look', 'show', 0, 'look']),
+    live([refused], [200, 'hide', 5000, 'look', 'show', 0, 'look']),
+    ['fetch@0', ERROR, 'hide', 'connected:0', 'show', 'fetch@5200', 'connected:1'],
     [
       'fetch@0',
-      'error:mine',
-      'hide',
-      'connected:0 listeners:1',
-      'show',
-      'fetch@5200',
-      'connected:1 listeners:1',
-    ],
-    [
-      'fetch@0',
-      'error:mine',
+      ERROR,
       'hide',
       'fetch@1000',
-      'connected:1 listeners:1',
+      'connected:1',
       'show',
       'fetch@5200',
       'error:This operation was aborted',
-      'connected:1 listeners:1',
+      'connected:1',
     ],
   )
 
   fixed(
     'hidden and visible in one go: one connection and no error',
     live([open('data: 1\n\n'), open('data: 2\n\n')], [100, 'hide', 'show', 5000, 'look']),
-    ['fetch@0', 'message:1', 'hide', 'show', 'fetch@100', 'message:2', 'connected:1 listeners:1'],
+    ['fetch@0', 'message:1', 'hide', 'show', 'fetch@100', 'message:2', 'connected:1'],
     [
       'fetch@0',
       'message:1',
@@ -240,7 +228,7 @@ describe('openWhenHidden is false', () => {
       'error:This operation was aborted',
       'message:2',
       'fetch@1100',
-      'connected:2 listeners:1',
+      'connected:2',
     ],
   )
 
@@ -256,16 +244,7 @@ describe('openWhenHidden is false', () => {
         },
       }),
     ),
-    [
-      'fetch@0',
-      'open',
-      'hide',
-      'show',
-      'fetch@200',
-      'open',
-      'message:2',
-      'connected:1 listeners:1',
-    ],
+    ['fetch@0', 'open', 'hide', 'show', 'fetch@200', 'open', 'message:2', 'connected:1'],
     [
       'fetch@0',
       'open',
@@ -276,14 +255,14 @@ describe('openWhenHidden is false', () => {
       'error:This operation was aborted',
       'message:2',
       'fetch@2000',
-      'connected:2 listeners:1',
+      'connected:2',
     ],
   )
 
   fixed(
     'a page that turns from prerendered to visible keeps its connection',
     live([open('data: 1\n\n'), open('data: 2\n\n')], [100, 'show', 100, 'look']),
-    ['fetch@0', 'message:1', 'show', 'connected:1 listeners:1'],
+    ['fetch@0', 'message:1', 'show', 'connected:1'],
     [
       'fetch@0',
       'message:1',
@@ -291,7 +270,7 @@ describe('openWhenHidden is false', () => {
       'fetch@100',
       'error:This operation was aborted',
       'message:2',
-      'connected:1 listeners:1',
+      'connected:1',
     ],
   )
 
@@ -303,7 +282,7 @@ describe('openWhenHidden is false', () => {
       undefined,
       true,
     ),
-    ['fetch@0', 'message:1', 'show', 'connected:1 listeners:1', 'hide', 'connected:0 listeners:1'],
+    ['fetch@0', 'message:1', 'show', 'connected:1', 'hide', 'connected:0'],
     [
       'fetch@0',
       'message:1',
@@ -311,15 +290,15 @@ describe('openWhenHidden is false', () => {
       'fetch@100',
       'error:This operation was aborted',
       'message:2',
-      'connected:1 listeners:1',
+      'connected:1',
       'hide',
-      'connected:0 listeners:1',
+      'connected:0',
     ],
   )
 
   test('hidden while an async onerror is thinking: no attempt before the page is visible', async () => {
     const story: Story = []
-    const run = live([mine], [100, 'hide', 5000, 'look', 'show', 100, 'look'], () => ({
+    const run = live([refused], [100, 'hide', 5000, 'look', 'show', 100, 'look'], () => ({
       async onerror() {
         story.push('error')
         await new Promise((resolve) => setTimeout(resolve, 1000))
@@ -331,26 +310,123 @@ describe('openWhenHidden is false', () => {
       'fetch@0',
       'error',
       'hide',
-      'connected:0 listeners:1',
+      'connected:0',
       'show',
       'fetch@5100',
-      'connected:1 listeners:1',
+      'connected:1',
     ])
   })
+
+  test('hidden and visible while an async onerror is thinking: what it throws is the end', async () => {
+    const story: Story = []
+    const run = live([refused], [100, 'hide', 100, 'show', 5000, 'left'], () => ({
+      async onerror() {
+        await new Promise((resolve) => setTimeout(resolve, 1000))
+        throw new Error('given up')
+      },
+    }))
+    await run(fetchEventSource, story)
+    expect(story).toEqual([
+      'fetch@0',
+      'hide',
+      'show',
+      'rejected:given up',
+      'connected:0 listeners:0',
+    ])
+  })
+
+  test('hidden while an async onerror is thinking, visible in the wait: it ends at once', async () => {
+    const story: Story = []
+    const run = live([refused], [100, 'hide', 2000, 'show', 100, 'look'], () => ({
+      async onerror() {
+        await new Promise((resolve) => setTimeout(resolve, 1000))
+        return 60_000
+      },
+    }))
+    await run(fetchEventSource, story)
+    expect(story).toEqual(['fetch@0', 'hide', 'show', 'fetch@2100', 'connected:1'])
+  })
+})
+
+describe('a method that is not safe', () => {
+  const post = (story: Story): FetchEventSourceOptions => ({
+    ...opening(story),
+    method: 'POST',
+    body: 'hello',
+  })
+  const answers = () => [open('data: 1\n\n'), open('data: 2\n\n')]
+  const glance: Step[] = [100, 'hide', 5000, 'look', 'show', 100, 'look']
+  const kept = ['fetch@0', 'open', 'message:1', 'hide', 'connected:1', 'show', 'connected:1']
+  const cut = [
+    ...['fetch@0', 'open', 'message:1', 'hide', 'connected:0'],
+    ...['show', 'fetch@5100', 'open', 'message:2', 'connected:1'],
+  ]
+
+  fixed(
+    'is not cut, and paid again, when its reader looks at another tab',
+    live(answers(), glance, post),
+    kept,
+    cut,
+  )
+
+  identical(
+    'makes its attempts while the page is hidden',
+    live([refused, refused], [100, 'hide', 2500], () => ({ method: 'POST' })),
+    ['fetch@0', ERROR, 'hide', 'fetch@1000', ERROR, 'fetch@2000'],
+  )
+
+  identical(
+    'is cut and sent again where openWhenHidden is false',
+    live(answers(), glance, (story) => ({ ...post(story), openWhenHidden: false })),
+    cut,
+  )
+
+  fixed(
+    'of a Request counts as well',
+    live(answers(), glance, opening, false, () => {
+      return new Request('http://localhost/', { method: 'POST', body: 'hello' })
+    }),
+    kept,
+    cut,
+  )
+
+  for (const method of ['GET', 'HEAD', 'OPTIONS', 'QUERY', 'REPORT']) {
+    identical(
+      `${method} is safe: it is cut and sent again`,
+      live(answers(), glance, (story) => ({ ...opening(story), method })),
+      cut,
+    )
+  }
+
+  test('is not cut where its body cannot be sent again', async () => {
+    const story: Story = []
+    await live(answers(), glance, (story) => ({
+      ...post(story),
+      body: body(['hello']),
+      openWhenHidden: false,
+    }))(fetchEventSource, story)
+    expect(story).toEqual(kept)
+  })
+})
+
+test('in a page a lost connection is believed after 100 ms, since leaving it breaks them', async () => {
+  const story: Story = []
+  await live([new Error('lost')], [99, 'look', 2000])(fetchEventSource, story)
+  expect(story).toEqual(['fetch@0', 'connected:0', 'error:lost', 'fetch@1100'])
 })
 
 describe('openWhenHidden is true', () => {
   identical(
-    'a page that is hidden keeps its connection and has no listener',
+    'a page that is hidden keeps its connection',
     live([open('data: 1\n\n')], [100, 'hide', 100, 'look', 'show', 100, 'look'], () => ({
       openWhenHidden: true,
     })),
-    ['fetch@0', 'message:1', 'hide', 'connected:1 listeners:0', 'show', 'connected:1 listeners:0'],
+    ['fetch@0', 'message:1', 'hide', 'connected:1', 'show', 'connected:1'],
   )
 
   identical(
     'a page that is hidden makes its attempts',
-    live([mine, mine], [100, 'hide', 2000], () => ({ openWhenHidden: true })),
-    ['fetch@0', 'error:mine', 'hide', 'fetch@1000', 'error:mine', 'fetch@2000'],
+    live([refused, refused], [100, 'hide', 2000], () => ({ openWhenHidden: true })),
+    ['fetch@0', ERROR, 'hide', 'fetch@1000', ERROR, 'fetch@2000'],
   )
 })

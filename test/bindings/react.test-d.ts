@@ -1,9 +1,9 @@
 import * as v from 'valibot'
 import { expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
-import type { EventStreamStatus, SseError } from '../src/index'
-import type { ServerSentEvent } from '../src/parser'
-import { useEvents } from '../src/react'
+import { useEvents } from '../../src/bindings/react'
+import type { EventStreamStatus, SseError } from '../../src/index'
+import type { ServerSentEvent } from '../../src/parser/event'
 
 type Prices =
   | ServerSentEvent<'price', { price: number }>

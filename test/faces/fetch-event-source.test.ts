@@ -3,13 +3,15 @@ import type { ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
 import * as peer from '@microsoft/fetch-event-source'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { SseError } from '../../src/errors'
 import {
   EventStreamContentType,
   type FetchEventSourceOptions,
   fetchEventSource,
-} from '../src/fetch-event-source'
+} from '../../src/faces/fetch-event-source'
 import {
   type Answer,
+  answer,
   callbacks,
   chunks,
   fixed,
@@ -21,9 +23,9 @@ import {
   settle,
   stub,
   within,
-} from './support/drop-in'
-import { body } from './support/response'
-import { serve } from './support/server'
+} from '../support/drop-in'
+import { body } from '../support/response'
+import { serve } from '../support/server'
 
 const eventStream = { 'content-type': 'text/event-stream' }
 const mine = new Error('mine')
@@ -65,6 +67,12 @@ function requests(init: FetchEventSourceOptions, ...wire: string[]): Play {
     }
   })
 }
+
+/** That the call rejects: in the production build with fewer words. */
+const rejected = (words: string): string =>
+  expect.stringMatching(
+    `^rejected:${__DEV__ ? words : '(Invalid request|unrepeatable|unusable)$'}`,
+  ) as unknown as string
 
 const pause = (milliseconds: number) =>
   new Promise<void>((resolve) => setTimeout(resolve, milliseconds))
@@ -176,6 +184,58 @@ describe('the order of things', () => {
       })),
       ['fetch@0', ...before, 'itself:true', 'fetch@1000'],
     )
+  }
+
+  // Errors that the session would judge, were they its own.
+  const ours = new SseError('auth', 'logged out', { cause: mine })
+  const answered = Object.assign(new Error('HTTPError'), {
+    response: new Response(null, { status: 500 }),
+  })
+  for (const thrown of [ours, answered]) {
+    for (const [where, init, before] of [
+      ['fetch', { fetch: () => Promise.reject(thrown) }, []],
+      ['onopen', { onopen: () => Promise.reject(thrown) }, ['fetch@0']],
+      [
+        'onmessage',
+        {
+          onmessage() {
+            throw thrown
+          },
+        },
+        ['fetch@0'],
+      ],
+      [
+        'onclose',
+        {
+          onclose() {
+            throw thrown
+          },
+        },
+        ['fetch@0', 'message:1'],
+      ],
+    ] as [string, FetchEventSourceOptions, Story][]) {
+      identical(
+        `${thrown.message}, thrown in ${where}, reaches onerror and the caller as it is`,
+        async (subject, story) => {
+          vi.useFakeTimers()
+          let itself = false
+          const call = subject('http://localhost/', {
+            fetch: answer(story, chunks('data: 1\n\n')),
+            ...callbacks(story),
+            ...init,
+            onerror(error) {
+              itself = error === thrown
+              throw error
+            },
+          })
+          onTestFinished(() => {
+            vi.useRealTimers()
+          })
+          await call.catch((error) => story.push(`itself:${itself} ${error === thrown}`))
+        },
+        [...before, 'itself:true true'],
+      )
+    }
   }
 
   identical(
@@ -291,25 +351,28 @@ describe('what onerror answers', () => {
     )
   }
 
-  fixed(
-    'NaN leaves the interval',
-    on([mine], () => ({ onerror: () => Number.NaN })),
-    ['fetch@0', 'fetch@1000'],
-    ['fetch@0', 'fetch@0'],
-  )
+  for (const delay of [Number.NaN, -1, Number.POSITIVE_INFINITY]) {
+    fixed(
+      `${delay} leaves the interval`,
+      on([mine], () => ({ onerror: () => delay })),
+      ['fetch@0', 'fetch@1000'],
+      ['fetch@0', expect.stringMatching(/fetch@[01]$/) as unknown as string],
+    )
+  }
 
   fixed(
-    'retry: 0 makes no hot loop: the wait grows from 100 ms',
-    (subject, story) => {
-      vi.spyOn(Math, 'random').mockReturnValue(0)
-      onTestFinished(() => {
-        vi.restoreAllMocks()
-      })
-      const failing: Answer = { chunks: ['retry: 0\n\n'], after: mine }
-      return on([failing, failing], () => ({ onmessage: undefined }))(subject, story)
-    },
-    ['fetch@0', 'error:mine', 'fetch@100', 'error:mine', 'fetch@200'],
-    ['fetch@0', 'error:mine', 'fetch@0', 'error:mine', 'fetch@1'],
+    'a 0 makes no hot loop either',
+    on([mine, mine, mine], () => ({ onerror: () => 0 })),
+    ['fetch@0', 'fetch@0', 'fetch@100', 'fetch@200'],
+    ['fetch@0', 'fetch@0', 'fetch@1', 'fetch@2'],
+  )
+
+  const failing: Answer = { chunks: ['retry: 0\n\n'], after: mine }
+  fixed(
+    'retry: 0 makes no hot loop: the first attempt is at once, those after it wait for 100 ms',
+    on([failing, failing, failing], () => ({ onmessage: undefined })),
+    ['fetch@0', 'error:mine', 'fetch@0', 'error:mine', 'fetch@100', 'error:mine', 'fetch@200'],
+    ['fetch@0', 'error:mine', 'fetch@0', 'error:mine', 'fetch@1', 'error:mine', 'fetch@2'],
   )
 })
 
@@ -355,7 +418,7 @@ describe('the check of the response', () => {
   fixed(
     'a 500 is no success, whatever its type',
     on([{ chunks: ['data: 1\n\n'], status: 500 }], undefined, 999),
-    ['fetch@0', 'error:Expected a 2xx status, got 500'],
+    ['fetch@0', __DEV__ ? 'error:Expected a 2xx status, got 500' : 'error:status 500'],
     ['fetch@0', 'message:1', 'close', 'resolved:undefined'],
   )
 
@@ -372,6 +435,40 @@ describe('the check of the response', () => {
     ['fetch@0', 'close', 'resolved:undefined'],
     ['fetch@0', "error:Cannot read properties of null (reading 'getReader')"],
   )
+
+  fixed(
+    'a 204 after which onclose throws is an end like any other: onerror decides',
+    on([{ status: 204 }], (story) => ({
+      onclose() {
+        story.push('close')
+        throw mine
+      },
+    })),
+    ['fetch@0', 'close', 'error:mine', 'fetch@1000'],
+    ['fetch@0', "error:Cannot read properties of null (reading 'getReader')", 'fetch@1000'],
+  )
+
+  identical(
+    'onopen sees a 204 and may refuse it',
+    on([{ status: 204 }], () => ({
+      async onopen({ status }) {
+        throw new Error(`status ${status}`)
+      },
+    })),
+    ['fetch@0', 'error:status 204', 'fetch@1000'],
+  )
+
+  test('a refused response is known by its code, status and text', async () => {
+    const refuse = on([{ status: 403, type: 'text/plain', chunks: ['no'] }], (story) => ({
+      onerror({ code, status, body }) {
+        story.push(`${code} ${status} ${body}`)
+        throw mine
+      },
+    }))
+    const story: Story = []
+    await refuse(fetchEventSource, story)
+    expect(story).toEqual(['fetch@0', 'status 403 no', 'rejected:mine'])
+  })
 
   identical(
     'an answer with nothing but headers and a body will do',
@@ -563,6 +660,42 @@ describe('the headers', () => {
       'message:1',
     ])
   })
+
+  test('onopen sees the second 401 in a row to their function, and no first one', async () => {
+    const story: Story = []
+    const init: FetchEventSourceOptions = {
+      headers: () => ({}),
+      async onopen({ status }) {
+        story.push(`open:${status}`)
+        if (status !== 200) throw mine
+      },
+    }
+    const answers: Answer[] = [{ status: 401 }, { status: 401 }, { status: 401 }, open()]
+    await on(answers, () => init)(fetchEventSource, story)
+    expect(story).toEqual([
+      ...['fetch@0', 'fetch@0', 'open:401', 'error:mine'],
+      ...['fetch@1000', 'open:401', 'error:mine'],
+      ...['fetch@2000', 'open:200'],
+    ])
+  })
+
+  identical(
+    'a 401 to fixed headers goes to onopen',
+    on([{ status: 401 }], () => ({
+      headers: { authorization: 'Bearer 1' },
+      async onopen({ status }) {
+        throw new Error(`status ${status}`)
+      },
+    })),
+    ['fetch@0', 'error:status 401', 'fetch@1000'],
+  )
+
+  for (const name of ['constructor', 'tostring']) {
+    identical(`one may be named ${name}`, requests({ headers: { [name]: '1' } }, ''), [
+      `accept: text/event-stream, ${name}: 1`,
+      'resolved:undefined',
+    ])
+  }
 })
 
 describe('the request', () => {
@@ -660,14 +793,37 @@ describe('the request', () => {
     [expect.stringMatching('^rejected:Cannot destructure property') as unknown as string],
   )
 
-  for (const [what, input, init] of [
-    ['a URL that is none', 'http://', {}],
-    ['a header that HTTP cannot carry', 'http://localhost/', { headers: { 'x-key': '\n…' } }],
-    ['an option that is none of fetch’s', 'http://localhost/', { mode: 'none' as RequestMode }],
-  ] as [string, string, FetchEventSourceOptions][]) {
-    identical(
-      `${what} goes to onerror, which decides`,
+  const once = () => ({ method: 'POST', body: body(['once']) })
+  const used = new Request('http://localhost/', { method: 'POST', body: 'hello' })
+  const mistakes: [string, RequestInfo, FetchEventSourceOptions, string][] = [
+    ['a URL that is none', 'http://', {}, 'Expected a valid absolute URL'],
+    ['a URL that fetch does not know', 'ftp://localhost/', {}, 'Expected an http or https URL'],
+    ['a URL with a password', 'http://me:secret@localhost/', {}, 'Expected a URL without user'],
+    [
+      'a header that HTTP cannot carry',
+      'http://localhost/',
+      { headers: { 'x-key': '\n…' } },
+      'Expected header "x-key"',
+    ],
+    [
+      'an option that is none of fetch’s',
+      'http://localhost/',
+      { mode: 'none' as RequestMode },
+      '.*none',
+    ],
+    [
+      'a GET with a body',
+      'http://localhost/',
+      { method: 'GET', body: 'hello' },
+      'Expected no body with GET',
+    ],
+    ['a used Request', used, {}, 'Expected an unread Request'],
+  ]
+  for (const [what, input, init, message] of mistakes) {
+    fixed(
+      `${what} is final: onerror is not asked`,
       async (subject, story) => {
+        if (!used.bodyUsed) await used.text()
         let asked = 0
         const call = subject(input, {
           ...init,
@@ -679,26 +835,37 @@ describe('the request', () => {
         })
         await settle(story, call)
       },
+      [rejected(message)],
       ['TypeError', 'TypeError', 'TypeError', 'rejected:mine'],
     )
   }
 
-  test('a body that can be sent once goes to onerror where it would be sent again', async () => {
+  test('a header of the function’s that HTTP cannot carry is final', async () => {
     const story: Story = []
-    const init: FetchEventSourceOptions = { method: 'POST', body: body(['once']) }
-    await on([mine, mine], () => ({
-      ...init,
-      onerror(error) {
-        story.push(`error:${error.code ?? error.message}`)
-        if (error.code) throw error
-      },
-    }))(fetchEventSource, story)
-    expect(story).toEqual([
-      'fetch@0',
-      'error:mine',
-      'error:unrepeatable',
-      expect.stringMatching('^rejected:Expected a body that can be sent again'),
-    ])
+    await on([], () => ({ headers: () => ({ 'x-key': '\n…' }) }))(fetchEventSource, story)
+    expect(story).toEqual([rejected('Expected header "x-key"')])
+  })
+
+  fixed(
+    'a body that can be sent once is not sent again: that is final',
+    on([mine, mine], once),
+    ['fetch@0', 'error:mine', rejected('Expected a body that')],
+    // A faked fetch reads no body; the real one throws for ever.
+    ['fetch@0', 'error:mine', 'fetch@1000', 'error:mine', 'fetch@2000'],
+  )
+
+  test('a body that was sent by another call fails once, and then is not sent again', async () => {
+    const server = await serve(async (request, response) => {
+      await text(request)
+      response.writeHead(200, eventStream).end()
+    })
+    const init = { ...once(), duplex: 'half' }
+    await fetchEventSource(server.url, init)
+    const onerror = vi.fn()
+    await expect(fetchEventSource(server.url, { ...init, onerror })).rejects.toMatchObject({
+      code: 'unrepeatable',
+    })
+    expect(onerror).toHaveBeenCalledTimes(1)
   })
 
   /** Calls with what is made of the URL of a server that writes down each request and closes. */
@@ -751,6 +918,66 @@ describe('the request', () => {
       expect.stringContaining('Request object that has already been used') as unknown as string,
     ],
   )
+
+  identical(
+    'fetch gets a Request as it was given, for all that it says',
+    async (subject, story) => {
+      const request = new Request('http://localhost/', {
+        credentials: 'include',
+        mode: 'same-origin',
+      })
+      const call = subject(request, {
+        async fetch(input, init) {
+          const { credentials, mode } = new Request(input as Request, init)
+          story.push(`${input === request} ${credentials} ${mode}`)
+          return new Response(body(['data: 1\n\n']), { headers: eventStream })
+        },
+        ...callbacks(story),
+      })
+      await settle(story, call)
+    },
+    ['true include same-origin', 'message:1', 'close', 'resolved:undefined'],
+  )
+
+  test('a Request may be used for another call', async () => {
+    const story: Story = []
+    const server = await serve(async (request, response) => {
+      story.push(await text(request))
+      response.writeHead(200, eventStream).end()
+    })
+    const request = new Request(server.url, post)
+    await fetchEventSource(request)
+    await fetchEventSource(request)
+    expect(story).toEqual(['hello', 'hello'])
+  })
+
+  test('what init says goes before what a Request says; undefined says nothing', async () => {
+    const story: Story = []
+    const server = await serve(async (request, response) => {
+      const { method, headers } = request
+      story.push(`${method} ${headers['x-key']} ${headers['x-other']} ${await text(request)}`)
+      response.writeHead(200, eventStream).end()
+    })
+    const request = new Request(server.url, { method: 'PUT', body: 'a', headers: { 'x-key': '1' } })
+    await fetchEventSource(request, { method: undefined, body: undefined, headers: undefined })
+    await fetchEventSource(request, { method: 'POST', body: 'b', headers: { 'x-other': '2' } })
+    expect(story).toEqual(['PUT 1 undefined a', 'POST undefined 2 b'])
+  })
+
+  test('a Request that refuses redirects does so', async () => {
+    const server = await serve((_request, response) => {
+      response.writeHead(302, { location: '/elsewhere' }).end()
+    })
+    const init: FetchEventSourceOptions = {
+      headers: { 'x-key': '1' },
+      onerror(error) {
+        throw error
+      },
+    }
+    await expect(
+      fetchEventSource(new Request(server.url, { redirect: 'error' }), init),
+    ).rejects.toThrow('fetch failed')
+  })
 
   fixed(
     'the signal of a Request ends the call',
@@ -957,6 +1184,56 @@ describe('abort', () => {
     ['fetch@0', 'error', 'abort', 'resolved:undefined'],
     ['fetch@0', 'error', 'fetch@0', 'abort', 'resolved:undefined'],
   )
+
+  const moments: [string, Answer, FetchEventSourceOptions][] = [
+    ['fetch throws', mine, {}],
+    ['the answer is refused', { type: 'text/html', chunks: ['no'] }, {}],
+    ['the line is lost', { chunks: ['data: 1\n\n'], after: mine }, {}],
+    ['the stream ends', chunks('data: 1\n\n', 'data: 2\n\n'), {}],
+    [
+      'onclose throws',
+      chunks('data: 1\n\n'),
+      {
+        onclose() {
+          throw mine
+        },
+      },
+    ],
+    ['onopen is done', chunks('data: 1\n\n'), { onopen: async () => {} }],
+  ]
+  for (const [when, given, init] of moments) {
+    test(`in every microtask around the moment when ${when} lets nothing follow`, async () => {
+      for (let count = 0; count < 60; count++) {
+        const story: Story = []
+        const controller = new AbortController()
+        const { signal } = controller
+        const told = callbacks(story)
+        let ended = false
+        const call = fetchEventSource('http://localhost/', {
+          signal,
+          fetch: answer(story, given),
+          ...told,
+          ...init,
+          onclose() {
+            told.onclose()
+            init.onclose?.()
+          },
+        })
+        const settled = call.then(
+          () => {
+            ended = true
+          },
+          () => story.push('rejected'),
+        )
+        for (let i = 0; i < count; i++) await undefined
+        controller.abort()
+        const before = [...story]
+        await settled
+        await pause(0)
+        expect([count, ended, ...story]).toEqual([count, true, ...before])
+      }
+    })
+  }
 
   test('in the headers function lets nothing follow', async () => {
     const story: Story = []
@@ -1186,7 +1463,7 @@ describe('a message', () => {
     const story: Story = []
     const wire = 'data: 1\n\ndata: 12345678901234567890\n\n'
     await on([open(wire)], () => ({
-      maxEventSize: 20,
+      maxEventSize: 19,
       onerror(error) {
         story.push(`error:${error.code}`)
         throw mine

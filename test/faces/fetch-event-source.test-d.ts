@@ -1,6 +1,6 @@
 import * as peer from '@microsoft/fetch-event-source'
 import { assertType, describe, expectTypeOf, test } from 'vitest'
-import * as ours from '../src/fetch-event-source'
+import * as ours from '../../src/faces/fetch-event-source'
 
 describe('against the original’s own declarations', () => {
   test('each function can stand where the other is expected', () => {

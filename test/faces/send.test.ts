@@ -1,11 +1,11 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
-import { bearer } from '../src/auth'
-import { SseError } from '../src/errors'
-import { EventSource, type EventSourceInit } from '../src/event-source'
-import type { Attempt } from '../src/request'
-import { stream } from './support/response'
-import { serve } from './support/server'
+import { bearer } from '../../src/auth/bearer'
+import { SseError } from '../../src/errors'
+import { EventSource, type EventSourceInit } from '../../src/faces/event-source'
+import type { Attempt } from '../../src/transport/request'
+import { stream } from '../support/response'
+import { serve } from '../support/server'
 
 type Fetch = NonNullable<EventSourceInit['fetch']>
 

@@ -3,10 +3,10 @@ import * as v from 'valibot'
 import { assertType, expectTypeOf, test } from 'vitest'
 import { type ComputedRef, computed, reactive, ref, type ShallowRef, shallowRef } from 'vue'
 import { z } from 'zod'
-import type { EventSource, EventStreamStatus, SseError, SseErrorEvent } from '../src/index'
-import type { ServerSentEvent } from '../src/parser'
-import type { Attempt } from '../src/request'
-import { useEventSource, useEvents } from '../src/vue'
+import { useEventSource, useEvents } from '../../src/bindings/vue'
+import type { EventSource, EventStreamStatus, SseError, SseErrorEvent } from '../../src/index'
+import type { ServerSentEvent } from '../../src/parser/event'
+import type { Attempt } from '../../src/transport/request'
 
 type Prices =
   | ServerSentEvent<'price', { price: number }>
