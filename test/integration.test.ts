@@ -7,9 +7,9 @@ import { Hono } from 'hono'
 import { streamSSE } from 'hono/streaming'
 import { describe, expect, test } from 'vitest'
 import { SseError } from '../src/errors'
-import { EventSource } from '../src/event-source'
-import { type EventsOptions, events } from '../src/events'
-import { fetchEventSource } from '../src/fetch-event-source'
+import { EventSource } from '../src/faces/event-source'
+import { type EventsOptions, events } from '../src/faces/events'
+import { fetchEventSource } from '../src/faces/fetch-event-source'
 import { serve } from './support/server'
 
 /** What a server-side library writes to one client. */
@@ -119,6 +119,7 @@ interface Reading {
   method?: string
   body?: string
   headers?: Record<string, string>
+  resume?: 'same'
   /** Returns whether it was the last. */
   onEvent: (type: string, data: string, id: string) => boolean | undefined
   onOpen?: () => void
@@ -149,7 +150,7 @@ const faces: Record<string, Read> = {
         })
       }
     }),
-  'fetchEventSource()': async (url, { onEvent, onOpen, ...options }) => {
+  'fetchEventSource()': async (url, { onEvent, onOpen, resume: _, ...options }) => {
     const control = new AbortController()
     await fetchEventSource(url, {
       ...options,
@@ -167,7 +168,8 @@ const post = {
   body: '{"prompt":"hello"}',
   headers: { 'content-type': 'application/json' },
 }
-const requests = { GET: { method: 'GET' }, POST: post }
+// These servers go on with a POST as with a GET; of itself none is repeated.
+const requests = { GET: { method: 'GET' }, POST: { ...post, resume: 'same' } } as const
 const rows = Object.keys(servers).flatMap((server) =>
   Object.keys(requests).flatMap((method) =>
     Object.keys(faces).map((face) => [face, method, server] as const),

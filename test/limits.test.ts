@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
-import { type EventsOptions, events, type SseError } from '../src/index'
+import type { SseError } from '../src/errors'
+import { type EventsOptions, events } from '../src/faces/events'
 import { runChild } from './faults/child'
 import { stream } from './support/response'
 import { serveRaw } from './support/server'
@@ -27,7 +28,7 @@ interface Flood {
   readonly part: string | ((number: number) => string)
   /** Mebibytes; then comes an event that says `stop`. Default: no end. */
   readonly size?: number
-  readonly options?: EventsOptions
+  readonly options?: { maxEventSize?: number; dedupe?: number; hears?: boolean }
   readonly end: string
   readonly events?: number
   /** The most mebibytes of live memory that it may take, over what an idle stream takes. */
@@ -70,10 +71,28 @@ const floods: Flood[] = [
     options: { dedupe: 1000 },
     events: 972_343,
   },
-  { ...full, name: 'a line without end', part: 'x' },
-  { ...full, name: 'a comment without end', head: `${HEAD}:`, part: 'x' },
+  { ...flat, name: 'a line that is no field, without end', part: 'x' },
+  { ...flat, name: 'a comment without end', head: `${HEAD}:`, part: 'x', size: 64 },
+  { ...flat, name: 'a field name without end, beyond Latin-1', part: '☃' },
+  { ...flat, name: 'the value of an unknown field without end', head: `${HEAD}x: `, part: 'x' },
+  { ...flat, name: 'a retry without end', head: `${HEAD}retry: `, part: '7' },
+  {
+    ...full,
+    name: 'a comment without end that is heard',
+    head: `${HEAD}:`,
+    part: 'x',
+    options: { hears: true },
+  },
+  { ...full, name: 'a line of data without end', head: `${HEAD}data: `, part: 'x' },
+  { ...full, name: 'a type without end', head: `${HEAD}event: `, part: 'x' },
   { ...full, name: 'an ID without end', head: `${HEAD}id: `, part: '7' },
-  { ...full, name: 'a field name without end, beyond Latin-1', part: '☃', figure: 64 },
+  {
+    ...full,
+    name: 'a line of data without end, beyond Latin-1',
+    head: `${HEAD}data: `,
+    part: '☃',
+    figure: 64,
+  },
   { ...full, name: 'an event without end', part: 'data: more\n' },
   {
     ...full,
@@ -84,8 +103,8 @@ const floods: Flood[] = [
   },
   {
     ...full,
-    name: 'a line without end in chunks of one byte',
-    head: HEAD.replace('\r\n\r\n', '\r\ntransfer-encoding: chunked\r\n\r\n'),
+    name: 'a line of data without end in chunks of one byte',
+    head: `${HEAD.replace('\r\n\r\n', '\r\ntransfer-encoding: chunked\r\n\r\n')}5\r\ndata:\r\n`,
     part: '1\r\nx\r\n',
     options: { maxEventSize: MiB / 2 },
     figure: 8,
@@ -170,29 +189,59 @@ describe('a slow consumer holds the server back', () => {
   }
 })
 
-describe('maxEventSize is one cap over the line being read and the event being built', () => {
-  const rows: [name: string, wire: string, size: number][] = [
-    ['a line of data', 'data: 1234\n\n', 10],
-    ['a line that is not ended yet', 'data: 1234', 10],
-    ['a comment', ':123456789\n', 10],
-    ['a line of an unknown field', 'x: 1234567\n', 10],
-    ['a line and the data before it', 'data: 1234\ndata: 5678\n\n', 14],
-    ['an ID and the data after it', 'id: 1234\ndata: 5678\n\n', 14],
-    ['a type and the data after it', 'event: 1234\ndata: 5678\n\n', 14],
-    ['characters beyond the BMP, by their UTF-16 units', 'data: 😀😀\n\n', 10],
+describe('maxEventSize is one cap over the data, the type and the ID of an event', () => {
+  const outcome = async (wire: string, options: EventsOptions) => {
+    const fetch = async () => stream([wire])
+    try {
+      for await (const _ of events('http://x/', { fetch, onEnd: 'complete', ...options }));
+      return 'done'
+    } catch (error) {
+      return (error as SseError).code
+    }
+  }
+
+  const rows: [name: string, wire: string, size: number, options?: EventsOptions][] = [
+    ['a line of data, without its name', 'data: 1234\n\n', 4],
+    ['two lines of data, with the LF between them', 'data: 1234\ndata: 5678\n\n', 9],
+    ['an ID and the data after it', 'id: 1234\ndata: 5678\n\n', 8],
+    ['a type and the data after it', 'event: 1234\ndata: 5678\n\n', 8],
+    ['the last type and the last ID', 'event: 12345\nevent: 12\nid: 1\ndata: 5678\n\n', 7],
+    ['characters beyond the BMP, by their UTF-16 units', 'data: 😀😀\n\n', 4],
+    ['the event alone, not the one before it', 'data: 1234\n\ndata: 5678\n\n', 4],
+    ['a comment that is heard', ':1234\n\n', 4, { onComment: () => {} }],
   ]
-  for (const [name, wire, size] of rows) {
+  for (const [name, wire, size, options] of rows) {
     test(`${name}: ${size} characters pass, one less does not`, async () => {
-      const outcome = async (maxEventSize: number) => {
-        const fetch = async () => stream([wire])
-        try {
-          for await (const _ of events('http://x/', { fetch, maxEventSize, onEnd: 'complete' }));
-          return 'done'
-        } catch (error) {
-          return (error as SseError).code
-        }
-      }
-      expect([await outcome(size), await outcome(size - 1)]).toEqual(['done', 'too-large'])
+      const code = async (maxEventSize: number) => outcome(wire, { ...options, maxEventSize })
+      expect([await code(size), await code(size - 1)]).toEqual(['done', 'too-large'])
     })
   }
+
+  test.each([
+    ['a line that is not ended yet', 'data: 12345'],
+    ['an ID that is not ended yet', 'id: 12345'],
+  ])('%s is refused as soon as it is over it', async (_, wire) => {
+    const fetch = async () => stream([wire], 'stall')
+    const next = events('http://x/', { fetch, maxEventSize: 4 })[Symbol.asyncIterator]().next()
+    await expect(next).rejects.toMatchObject({ code: 'too-large', retriable: false })
+  })
+
+  test.each([
+    ['a comment that nobody hears', ':123456789\n\n'],
+    ['an unknown field', 'x: 1234567\n\n'],
+    ['a line that is no field', '12345\n\n'],
+    ['the ID that is carried over', 'id: 1234\n\ndata: 5678\n\n'],
+  ])('%s does not count', async (_, wire) => {
+    expect(await outcome(wire, { maxEventSize: 4 })).toBe('done')
+  })
+
+  test('is 16 Mi characters, to the letter', async () => {
+    const data = 'x'.repeat(2 ** 24)
+    expect(await outcome(`data: ${data}\n\n`, {})).toBe('done')
+    expect(await outcome(`data: ${data}x\n\n`, {})).toBe('too-large')
+    expect(await outcome(`data: ${data}x\n\n`, { maxEventSize: 2 ** 24 + 1 })).toBe('done')
+    expect(await outcome(`data: ${data}x\n\n`, { maxEventSize: Number.POSITIVE_INFINITY })).toBe(
+      'done',
+    )
+  })
 })

@@ -26,6 +26,7 @@ export function checkSamples() {
       vfsRoot: root,
       extraFiles: {
         'ambient.d.ts': readFileSync(new URL('ambient.d.ts', import.meta.url), 'utf8'),
+        'env.d.ts': readFileSync(`${root}/src/env.d.ts`, 'utf8'),
       },
       compilerOptions: {
         target: ts.ScriptTarget.ES2022,
@@ -42,7 +43,10 @@ export function checkSamples() {
         skipLibCheck: true,
         paths: {
           tidings: [`${root}/src/index.ts`],
-          'tidings/*': [`${root}/src/*.ts`],
+          'tidings/parser': [`${root}/src/parser/index.ts`],
+          'tidings/fetch-event-source': [`${root}/src/faces/fetch-event-source.ts`],
+          'tidings/auth': [`${root}/src/auth/bearer.ts`],
+          'tidings/*': [`${root}/src/bindings/*.ts`],
         },
       },
     },

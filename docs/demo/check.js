@@ -242,6 +242,8 @@ function* steps(client) {
       headers: client.headers,
       json: { prompt },
       until: '[DONE]',
+      // The server goes on after the last event ID.
+      resume: 'same',
       ...options,
     })
   const read = (/** @type {{ data: string }} */ { data }) => JSON.parse(data).token

@@ -318,12 +318,16 @@ export class LiveEvents<E extends AnyEvent = AnyEvent, S = unknown> implements E
     // What goes on does so by the same plan: that knows where the request went, and what was spent.
     const plan = this._listener && ((!anew && before?.plan) || this._plan())
     this.wanted = true
-    if (anew) this._begin(new Cursor(lastEventId, !!cursor))
-    const session = plan && new Session<boolean>(plan, this._cursor, this._take, false)
+    if (anew) {
+      this._begin(new Cursor(lastEventId, !!cursor))
+      this._session = undefined
+    }
+    if (!plan) return
+    const session = new Session<boolean>(plan, this._cursor, this._take, false)
     this._session = session
     // From here on it is nobody's, and what it changes is told to nobody.
     before?.close()
-    if (session) this._follow(session)
+    this._follow(session)
   }
 
   /** Pulls, as long as this is the stream: what comes is told by `_take` and `_changed`. */

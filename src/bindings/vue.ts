@@ -307,17 +307,33 @@ export function useEventSource<Events extends string[], Data = any>(
   /** The source whose state this is. Whoever hears of a change may have made it another. */
   let current: EventSource | null = null
 
-  const follow = (source: EventSource | null) => {
-    if (source === current) status.value = STATUSES[source?.readyState ?? 2] as 'OPEN'
+  const follow = () => {
+    const state = current?.readyState ?? 2
+    // As long as there is an end to hear of: nothing is left on a caller's signal.
+    const hear = state === 2 ? 'removeEventListener' : 'addEventListener'
+    init.signal?.[hear]('abort', follow)
+    status.value = STATUSES[state]
   }
 
   const turnTo = (source: EventSource | null) => {
     const before = current
     current = source
     refusals = 0
+    eventSource.value = source
     before?.close()
-    if (source === current) eventSource.value = source
-    follow(source)
+    follow()
+  }
+
+  /** No event tells of these. */
+  class Followed extends EventSource {
+    override close(): void {
+      super.close()
+      follow()
+    }
+    override reconnect(): void {
+      super.reconnect()
+      follow()
+    }
   }
 
   /** VueUse tries again after a refusal, what native sources do not; they do after all else. */
@@ -332,13 +348,12 @@ export function useEventSource<Events extends string[], Data = any>(
   }
 
   const create = (target: string | FetchUrl): EventSource => {
-    const source: EventSource = new EventSource(target, {
+    const source = new Followed(target, {
       ...init,
       ...(autoReconnect && { retry }),
-      // Called at each attempt, with a signal for its end: so is what no event tells.
+      // Nor of an attempt after the page, or a gate, has let the connection go.
       gate(attempt) {
-        follow(source)
-        attempt.signal.addEventListener('abort', () => queueMicrotask(() => follow(source)))
+        follow()
         return init.gate?.(attempt)
       },
     })
@@ -356,7 +371,7 @@ export function useEventSource<Events extends string[], Data = any>(
         const failure = type === 'error' ? (received as SseErrorEvent) : null
         if (!failure) refusals = 0
         error.value = failure
-        follow(source)
+        follow()
         const failed = failure?.error && failure.status !== 204 && source.readyState === 2
         if (failed && autoReconnect && source === current) onFailed?.()
       }

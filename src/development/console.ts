@@ -17,6 +17,8 @@ interface Page {
 
 /** Milliseconds. */
 const LONG = 15_000
+/** A server may have a path for each of its users. */
+const MOST = 1000
 
 /** The notes that were made: each kind once for each place, as long as the program runs. */
 let made: Set<string> | undefined
@@ -28,7 +30,7 @@ let made: Set<string> | undefined
  * @param delay - milliseconds until the next attempt; `false` where there is none
  */
 export function noteUnopened(
-  { cursor, plan }: AnySession,
+  { cursor, plan, sent }: AnySession,
   error: unknown,
   delay: number | false,
 ): void {
@@ -38,7 +40,7 @@ export function noteUnopened(
     delay === false
       ? 'It will not be tried again.'
       : `Trying again in ${wait < 1000 ? `${wait} ms` : `${Math.round(wait / 1000)} s`}. Pass onReconnect to hear of each attempt.`
-  const reason = reasonOf(error)
+  const reason = reasonOf(error, sent)
   note('unopened', plan.request._url, (where) => `${where} cannot be opened. ${reason} ${next}`)
 }
 
@@ -134,10 +136,10 @@ export function noteBug({ plan, sent }: AnySession, error: unknown): void {
 
 /** @param text - must hold nothing that a user or a server has sent */
 function note(kind: string, url: string | undefined, text: (where: string) => string): void {
-  const where = whereOf(url)
+  const where = placeOf(url)
   const key = `${kind} ${where}`
   made ??= new Set()
-  if (made.has(key) || isProduction()) return
+  if (made.has(key) || made.size === MOST || isProduction()) return
   made.add(key)
   globalThis.console?.warn(`tidings: ${text(where)}`)
 }
@@ -156,8 +158,8 @@ function isProduction(): boolean {
   }
 }
 
-/** Origin and path. */
-function whereOf(url: string | undefined): string {
+/** Of a URL, what may be said: origin and path. */
+export function placeOf(url: string | undefined): string {
   if (url === undefined) return 'the stream'
   try {
     const { protocol, host, pathname } = new URL(url)
@@ -169,7 +171,7 @@ function whereOf(url: string | undefined): string {
   }
 }
 
-function reasonOf({ code, status, response, location, cause }: SseError): string {
+function reasonOf({ code, status, response, location, cause }: SseError, sent: boolean): string {
   switch (code) {
     case 'status':
       return `Expected status 200, got ${status}.`
@@ -180,15 +182,17 @@ function reasonOf({ code, status, response, location, cause }: SseError): string
     }
     case 'redirect':
       return `A redirect leads to ${originOf(location)}, which must not see the stream’s headers.`
+    case 'auth':
     case 'network': {
       const name = Object(Object(cause).cause).code ?? Object(cause).code
-      const system = typeof name === 'string' ? ` (${name})` : ''
-      return `The request failed${system}. Does a server run there, and does it allow this origin (CORS)?`
+      // The system's, such as ECONNREFUSED.
+      const system = /^[A-Z][A-Za-z_]+$/.test(`${name}`) ? ` (${name})` : ''
+      return sent
+        ? `The request failed${system}. Does a server run there, and does it allow this origin (CORS)?`
+        : `A function of the request failed${system}.`
     }
     case 'timeout':
       return 'It was not open within connectTimeout.'
-    case 'auth':
-      return 'A function of the request failed.'
     default:
       return `It failed with code ${code}.`
   }

@@ -173,10 +173,10 @@ export const fetchEventSource: Signatures['fetchEventSource'] = async (
   input: FetchRequest | FetchUrl | string,
   init: FetchEventSourceOptions = {},
 ): Promise<void> => {
-  if (__DEV__) checkFetchEventSource(init)
   const given = Object(input) as Partial<Request>
   if (__DEV__) {
-    checkFetchEventSource(init)
+    // The headers are checked where they are sent: a seeded ID is not one yet.
+    checkFetchEventSource({ ...init, headers: undefined })
     if (given.bodyUsed) throw new TypeError('Expected an unread Request, got a used one')
   }
   const {
@@ -228,14 +228,9 @@ export const fetchEventSource: Signatures['fetchEventSource'] = async (
       return [spelling.get(key) ?? key, value]
     })
     // As the caller gave it, but for a redirect: a path stays one, and a `Request` all that it says.
-    const asGiven = to === url && (typeof input === 'string' || given.url)
-    return (fetch ?? globalThis.fetch)(
-      (asGiven ? input : to) as string,
-      {
-        ...init,
-        headers: Object.fromEntries(sent),
-      } as never,
-    )
+    const target = to === url && !('href' in given) ? input : to
+    const options = { ...init, headers: Object.fromEntries(sent) }
+    return (fetch ?? globalThis.fetch)(target as string, options as never)
   }
 
   let refused = false
@@ -310,7 +305,7 @@ export const fetchEventSource: Signatures['fetchEventSource'] = async (
     decide,
     reconnectionTime: 1000,
     // A page holds nothing up before it has been hidden.
-    gate: () => (shut ? new Promise<void>(() => {}) : undefined),
+    gate: () => (shut ? new Promise(ignore) : undefined),
     onEnd: 'reconnect',
     accept,
     onOpen: onopen,

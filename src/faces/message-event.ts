@@ -38,11 +38,12 @@ function define(): Make {
     }
   }
   const { prototype } = Message
-  const { defineProperty, entries, getOwnPropertyDescriptors } = Object
-  // All that the runtime's own has, since its getters throw on an object that is not its own.
-  const like = MessageEvent === Event ? { data: '', lastEventId: '', origin: '' } : standard
-  for (const [name, { value }] of entries(getOwnPropertyDescriptors(like))) {
-    if (typeof value !== 'function') defineProperty(prototype, name, Message.attribute(name))
+  const { defineProperty, getOwnPropertyDescriptor, keys } = Object
+  // And whatever the runtime's own has, since its getters throw on an object that is not its own.
+  for (const name of ['data', 'lastEventId', 'origin', 'ports', 'source', ...keys(standard)]) {
+    if (!(name in Event.prototype || getOwnPropertyDescriptor(standard, name)?.value)) {
+      defineProperty(prototype, name, Message.attribute(name))
+    }
   }
   // Not deleted: a class that Babel has lowered makes its instances by the prototype's constructor.
   defineProperty(prototype, 'constructor', {

@@ -44,7 +44,7 @@ export async function send(
   }
   if (signal?.aborted) throw signal.reason
   const plan = new RequestPlan(url, { ...init, method: 'POST', json: { type, data } }, '*/*')
-  const life = new Lifetime()
+  let life = new Lifetime()
   const stop = () => life.end(signal?.reason)
   signal?.addEventListener('abort', stop)
   let number = 0
@@ -78,6 +78,9 @@ export async function send(
         life,
       )
       if (number > 1 || !plan.refreshable || !authStatuses.includes(status)) throw error
+      // Over: what made the headers learns by that that they were tried.
+      life.end(error)
+      life = new Lifetime()
     }
   } catch (thrown) {
     if (thrown instanceof SseError) thrown.attempt = number

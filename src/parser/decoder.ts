@@ -1,73 +1,61 @@
-import { EventStreamParser, type ParserOptions, type ServerSentEvent } from './parser'
-import { expectNumber } from './validate'
+import type { ServerSentEvent } from './event'
+import type { EventStreamChunk, EventStreamParserOptions } from './parser'
+import { readEvents } from './read'
 
-/**
- * Options of {@link EventStreamDecoder}.
- *
- * @example
- * ```ts
- * import { EventStreamDecoder } from 'tidings'
- *
- * const decoder = new EventStreamDecoder({
- *   maxEventSize: 65_536, // UTF-16 code units
- *   onComment: (text) => show('comment:', text),
- * })
- * ```
- */
-export interface EventStreamDecoderOptions extends ParserOptions {
-  /** The last event ID that the first events carry over. Default: `''`. */
-  lastEventId?: string
+declare global {
+  // So that the types compile where there are no such types; they add nothing where there are.
+  // biome-ignore-start lint/suspicious/noExplicitAny: as in the DOM's own types
+  interface ReadableStream<R = any> {}
+  interface WritableStream<W = any> {}
+  // biome-ignore-end lint/suspicious/noExplicitAny: as in the DOM's own types
 }
 
 /**
- * A transform stream from bytes (or text) to events, for a body that came some other way.
+ * A pair of streams from bytes (or text) to events, for `pipeThrough`. Where you do not need a
+ * stream of events, `readEvents` is simpler.
  *
- * The writable side fails with an `SseError` of code `too-large` over `maxEventSize`.
+ * When an event is larger than `maxEventSize` (an `SseError` with code `too-large`), or a callback
+ * throws, both sides fail, the readable one after all events that came before.
  *
  * @example
  * ```ts
- * import { EventStreamDecoder } from 'tidings'
+ * import { EventStreamDecoder } from 'tidings/parser'
  *
  * const { body } = await fetch('/api/feed')
  * if (body) for await (const event of body.pipeThrough(new EventStreamDecoder())) show(event.data)
  * ```
  */
-export class EventStreamDecoder {
-  /** The events. Read it only as fast as you like: what is not read is not pulled. */
-  readonly readable: ReadableStream<ServerSentEvent>
+export class EventStreamDecoder<E = ServerSentEvent> {
+  /**
+   * The events. What is not read is not pulled. You can iterate it also where streams cannot be
+   * iterated (Safari).
+   */
+  readonly readable: ReadableStream<E> & AsyncIterable<E>
   /** Takes the bytes, or text. */
-  readonly writable: WritableStream<Uint8Array | string>
+  readonly writable: WritableStream<EventStreamChunk>
 
   // Not a subclass of TransformStream: that would need the global when the module is imported.
-  /** @throws {RangeError} for a `maxEventSize` that is not a positive number */
-  constructor({ lastEventId, ...options }: EventStreamDecoderOptions = {}) {
-    expectNumber('maxEventSize', options.maxEventSize, Number.MIN_VALUE)
-    const parser = new EventStreamParser(lastEventId, options)
-    const { readable: chunks, writable } = new TransformStream<Uint8Array | string>()
-    const reader = chunks.getReader()
-    let failure: unknown
-    this.writable = writable
-    // Pulled when all events have been read: an error would take those before it out of the queue.
-    this.readable = new ReadableStream<ServerSentEvent>(
+  /** @throws {TypeError | RangeError} for options that can never work, in the development build */
+  constructor(options?: EventStreamParserOptions<E>) {
+    const { readable: chunks, writable } = new TransformStream<EventStreamChunk, EventStreamChunk>()
+    const events = readEvents(chunks, options)
+    const readable = new ReadableStream<E>(
       {
         async pull(controller) {
-          const batch: ServerSentEvent[] = []
-          while (batch.length === 0) {
-            if (failure) throw failure
-            const { done, value } = await reader.read()
-            if (done) return controller.close()
-            try {
-              parser.push(value, batch)
-            } catch (error) {
-              failure = error
-              reader.cancel(error).catch(() => {})
-            }
-          }
-          for (const event of batch) controller.enqueue(event)
+          const { done, value } = await events.next()
+          if (done) controller.close()
+          else controller.enqueue(value)
         },
-        cancel: (reason) => reader.cancel(reason),
+        async cancel(reason) {
+          await events.return?.(reason)
+        },
       },
       { highWaterMark: 0 },
     )
+    if (!(Symbol.asyncIterator in readable)) {
+      Object.defineProperty(readable, Symbol.asyncIterator, { value: () => events })
+    }
+    this.writable = writable
+    this.readable = readable as ReadableStream<E> & AsyncIterable<E>
   }
 }

@@ -28,6 +28,7 @@ export interface ServerSentEvent<Type extends string = string, Data = string> {
  * const log = <E extends AnyEvent>(event: E): E => (show(event.type), event)
  * ```
  */
+// biome-ignore lint/suspicious/noExplicitAny: what `unknown` would do to every reader of `data`
 export type AnyEvent = ServerSentEvent<string, any>
 
 /**

@@ -1,18 +1,20 @@
+import { kindOf } from '../development/expect'
 import type { ServerSentEvent } from './event'
 import { type EventStreamChunk, EventStreamParser, type EventStreamParserOptions } from './parser'
 
+/** Node's streams and some HTTP clients give `null` between chunks. */
 type Chunk = EventStreamChunk | null | undefined
 
-/** A `ReadableStream`, as far as it is used: the types need neither lib `dom` nor Node's. */
-interface Stream {
+/** A `ReadableStream`, as far as it is read: so the types need neither lib `dom` nor Node's. */
+interface StreamLike {
   getReader(): {
-    read(): Promise<{ done: boolean; value?: Chunk }>
+    read(): Promise<{ readonly done: boolean; readonly value?: Chunk }>
     cancel(reason?: unknown): Promise<unknown>
   }
 }
 
 /**
- * What {@link readEvents} reads: a `Response`, or the stream or the chunks of its body.
+ * What {@link readEvents} reads: a `Response`, or its body, as a stream or as chunks.
  *
  * @example
  * ```ts
@@ -24,20 +26,20 @@ interface Stream {
  * ```
  */
 export type EventStreamSource =
-  | { readonly body: Stream | AsyncIterable<Chunk> | null }
-  | Stream
+  | { readonly body: StreamLike | AsyncIterable<Chunk> | null }
+  | StreamLike
   | AsyncIterable<Chunk>
   | (Iterable<Chunk> & object)
 
 /**
- * The events of a response that you have already, whoever fetched it: a `Response`, a
- * `ReadableStream` of bytes or text, a Node stream, or any iterable of chunks. Nothing is read
- * before it is asked for. Leaving the loop cancels the source.
+ * Reads the events of a response that you already have: a `Response`, a `ReadableStream` of bytes
+ * or text, a Node stream, or any iterable of chunks. Chunks are read only when you ask for an event.
+ * Leaving the loop cancels the source.
  *
- * It rejects with an `SseError` of code `too-large` over `maxEventSize`, and with what a callback
- * throws or the source fails with, after all events before it; the source is then cancelled.
+ * Where the source fails, an event is larger than `maxEventSize` (an `SseError` with code
+ * `too-large`), or a callback throws, the loop throws after all events that came before.
  *
- * @throws {TypeError} for a stream that is locked, or whatever is not a source
+ * @throws {TypeError} for a stream that is locked, or anything that is not a source
  *
  * @example
  * ```ts
@@ -50,71 +52,65 @@ export type EventStreamSource =
 export function readEvents<E = ServerSentEvent>(
   source: EventStreamSource,
   options?: EventStreamParserOptions<E>,
-): AsyncIterableIterator<E> {
+): AsyncIterableIterator<E, undefined, undefined> {
   const parser = new EventStreamParser(options)
-  const [read, cancel] = open(source)
+  const reader = open(source)
   let closed = false
-  let reading: Promise<IteratorResult<E>> | undefined
 
-  function close(reason?: unknown): IteratorResult<E> {
-    reading = undefined
-    if (!closed) {
-      closed = true
-      cancel(reason)
-    }
-    return { done: true, value: undefined }
-  }
-
-  function fail(error: unknown): IteratorResult<E> {
-    // A read that was under way when the reader left.
-    if (closed) return close()
-    close(error)
-    throw error
-  }
-
-  /** What there is without another chunk. */
-  function parsed(): IteratorResult<E> | undefined {
-    const value = parser.next()
-    if (value === undefined) return undefined
-    reading = undefined
-    return { done: false, value }
-  }
-
-  function taken({ done, value }: { done?: boolean; value?: Chunk }): IteratorResult<E> | undefined {
-    if (closed) return close()
-    if (done) parser.end()
-    else if (value != null) parser.feed(value)
-    return parsed() ?? (done ? close() : undefined)
-  }
-
-  // One reaction a chunk, because an async function would cost two more; but what has no event is
-  // read in a loop, because promises that wait for each other would pile up.
-  const take = (chunk: { done?: boolean; value?: Chunk }) => taken(chunk) ?? takeMore()
-  async function takeMore(): Promise<IteratorResult<E>> {
-    for (;;) {
-      const result = taken(await read())
-      if (result) return result
-    }
-  }
-
-  function next(): Promise<IteratorResult<E>> {
-    if (reading) return reading.then(next, next)
-    if (closed) return Promise.resolve(close())
+  async function close(reason: unknown): Promise<void> {
+    closed = true
     try {
-      const result = parsed()
-      if (result) return Promise.resolve(result)
-      reading = read().then(take).catch(fail)
-      return reading
-    } catch (error) {
-      return Promise.reject(error)
+      await ('read' in reader ? reader.cancel(reason) : reader.return?.())
+    } catch {
+      // It has failed: then there is nothing to cancel.
     }
   }
 
+  async function* pull(): AsyncGenerator<E, undefined, undefined> {
+    try {
+      for (let done: boolean | undefined; ; ) {
+        for (let event = parser.next(); event !== undefined; event = parser.next()) yield event
+        if (done) return
+        const chunk = await ('read' in reader ? reader.read() : reader.next())
+        if (closed) return
+        done = chunk.done
+        if (done) parser.end()
+        else if (chunk.value != null) parser.feed(chunk.value)
+      }
+    } catch (error) {
+      close(error)
+      throw error
+    }
+  }
+
+  const events = pull()
   return {
-    next,
-    return: async (value) => ({ ...close(value), value }),
+    next: () => events.next(),
+    // It does not wait for `close`, which some streams never settle. The source comes first, because
+    // the generator waits for a read that is under way.
+    return(reason?: unknown) {
+      close(reason)
+      return events.return(undefined)
+    },
     [Symbol.asyncIterator]() {
       return this
     },
   }
+}
+
+function open(
+  source: EventStreamSource,
+): ReturnType<StreamLike['getReader']> | AsyncIterator<Chunk> | Iterator<Chunk> {
+  if (__DEV__ && !isSource(source)) {
+    throw new TypeError(`Expected a Response, a stream or chunks, got ${kindOf(source)}`)
+  }
+  if ('getReader' in source) return source.getReader()
+  if (Symbol.asyncIterator in source) return source[Symbol.asyncIterator]()
+  if (Symbol.iterator in source) return source[Symbol.iterator]()
+  return open(source.body ?? [])
+}
+
+function isSource(source: unknown): boolean {
+  const members = ['getReader', Symbol.asyncIterator, Symbol.iterator, 'body']
+  return typeof source !== 'string' && members.some((member) => member in Object(source))
 }

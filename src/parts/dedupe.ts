@@ -1,3 +1,4 @@
+import { expectCount } from '../development/expect'
 import type { Skip, StreamState } from '../session/plan'
 
 /**
@@ -16,7 +17,7 @@ import type { Skip, StreamState } from '../session/plan'
  * ```
  */
 export function dedupe(count: number): Skip {
-  if (__DEV__ && !(count > 0)) throw new RangeError(`Expected dedupe(count > 0), got ${count}`)
+  if (__DEV__) expectCount('the count of dedupe()', count ?? null, true)
   const known = new WeakMap<StreamState, Map<string, unknown>>()
   return (_event, id, stream) => {
     if (!id) return false

@@ -1,3 +1,10 @@
+declare global {
+  // As RxJS declares it: its `from()` takes what has this member.
+  interface SymbolConstructor {
+    readonly observable: symbol
+  }
+}
+
 /** What is observed: an {@link observable} asks no more of a stream. */
 interface Observed<E> extends AsyncIterable<E> {
   close(): void
@@ -14,10 +21,26 @@ interface Subscription {
   unsubscribe(): void
 }
 
-/** An observable as RxJS and its like take it, by `from()`. */
+/**
+ * An observable as RxJS and its like take it, by `from()`.
+ *
+ * @example
+ * ```ts
+ * import { events, type InteropObservable, observable, type ServerSentEvent } from 'tidings'
+ *
+ * const feed: InteropObservable<ServerSentEvent> = observable(() => events('/api/feed'))
+ * const { unsubscribe } = feed.subscribe({ next: (event) => show(event.data) })
+ * unsubscribe()
+ * ```
+ */
 export interface InteropObservable<E> {
-  /** Begins to observe: the session starts at once. */
+  /**
+   * Begins to observe: the session starts at once. What an observer throws is reported as uncaught,
+   * and so is a failure that an observer has no `error` for.
+   */
   subscribe(observer: Observer<E>): Subscription
+  /** Itself. Where no polyfill has made the symbol, the key is `'@@observable'`. */
+  readonly [Symbol.observable]: () => InteropObservable<E>
 }
 
 /**
@@ -37,39 +60,61 @@ export interface InteropObservable<E> {
 export function observable<E>(source: Observed<E> | (() => Observed<E>)): InteropObservable<E> {
   // As RxJS has it: the symbol where a polyfill has made one.
   const key = (Symbol as unknown as { observable?: string }).observable ?? '@@observable'
-  const observers = new Set<Observer<E>>()
+  let shared: Group<E> = new Set()
   const self: InteropObservable<E> = {
     subscribe(observer) {
       const own = typeof source === 'function'
-      const group = own ? new Set<Observer<E>>() : observers
       const stream = own ? source() : source
-      const unsubscribe = () => {
-        if (group.delete(observer) && group.size === 0) stream.close()
-      }
-      group.add(observer)
+      // The session that all have left may still be on its way out: it must not tell the next ones.
+      if (own || shared.size === 0) shared = new Set()
+      const group = shared
+      const entry = { observer }
+      group.add(entry)
       if (group.size === 1) run(stream, group)
-      return { unsubscribe }
+      return {
+        unsubscribe() {
+          if (group.delete(entry) && group.size === 0) stream.close()
+        },
+      }
     },
   }
   return Object.assign(self, { [key]: () => self })
 }
 
-async function run<E>(stream: Observed<E>, group: Set<Observer<E>>): Promise<void> {
-  const tell = (say: (observer: Observer<E>) => void) => {
+/** Those who share a session. An observer may be among them twice. */
+type Group<E> = Set<{ readonly observer: Observer<E> }>
+
+async function run<E>(stream: Observed<E>, group: Group<E>): Promise<void> {
+  const dismiss = () => {
     const all = [...group]
     group.clear()
-    for (const observer of all) say(observer)
+    return all
   }
   try {
-    for await (const event of stream) for (const observer of [...group]) observer.next?.(event)
-    tell((observer) => observer.complete?.())
+    for await (const event of stream) {
+      // Who subscribes meanwhile begins with the next event, and who leaves hears no more.
+      for (const entry of [...group]) {
+        if (group.has(entry)) tell(entry, ({ observer }) => observer.next?.(event))
+      }
+    }
+    for (const entry of dismiss()) tell(entry, ({ observer }) => observer.complete?.())
   } catch (error) {
-    tell((observer) => {
-      if (observer.error) return observer.error(error)
-      // As the platform reports what nobody catches.
-      queueMicrotask(() => {
-        throw error
+    for (const entry of dismiss()) {
+      tell(entry, ({ observer }) => {
+        if (!observer.error) throw error
+        observer.error(error)
       })
+    }
+  }
+}
+
+/** An observer that throws costs the others nothing: that is reported as the platform does it. */
+function tell<E>(entry: E, say: (to: E) => void): void {
+  try {
+    say(entry)
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error
     })
   }
 }

@@ -1,3 +1,4 @@
+import { expectOneOf } from '../development/expect'
 import type { EventsOf, ServerSentEvent } from '../parser/event'
 import type { Awaitable } from '../platform'
 import type { Decoder } from '../session/decode'
@@ -157,6 +158,7 @@ export function validated(
   schema: StandardSchema | Record<string, StandardSchema>,
   { onInvalid }: ValidatedOptions = {},
 ): Decoder<never> {
+  if (__DEV__) expectOneOf('onInvalid', onInvalid, 'throw', 'skip')
   const one = isSchema(schema) ? schema : undefined
   if (__DEV__ && !one && !Object.values(schema ?? {}).every(isSchema)) {
     throw new TypeError(

@@ -1,4 +1,5 @@
 import { later } from '../abort'
+import { expectTime } from '../development/expect'
 import type { Gate } from '../session/gate'
 
 /**
@@ -16,6 +17,7 @@ import type { Gate } from '../session/gate'
  * ```
  */
 export function whenVisible({ after = 0 }: { after?: number | undefined } = {}): Gate {
+  if (__DEV__) expectTime('after', after)
   return ({ signal, release }) => {
     const { document } = globalThis
     if (!document) return

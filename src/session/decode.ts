@@ -104,7 +104,7 @@ export function takeWith(
       throw new SseError(
         'data',
         __DEV__ &&
-          `Expected an event that decode, until, cursor and skip take, got one of type ${JSON.stringify(event.type)} that one of them threw on; its error is the cause, the event is in error.event`,
+          `decode, until, cursor or skip threw on an event of type ${JSON.stringify(event.type)}. The event is error.event, what was thrown is error.cause`,
         { cause, event },
       )
     }

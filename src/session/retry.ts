@@ -121,7 +121,8 @@ export function decide(
   if (tooLong) {
     session.error ??= new SseError(
       'refused',
-      __DEV__ && `Expected to reconnect within a day, got asked to wait for ${asked} ms`,
+      __DEV__ &&
+        `Expected to reconnect within ${repeatable ? 'a day' : 'a minute'}, but the server asks to wait for ${asked} ms`,
       { retriable: false },
     )
     session.error.retryAfter = asked
@@ -139,7 +140,7 @@ export function decide(
   if (typeof retry !== 'function') return delay
   const answered = (answer: number | false): number | false => {
     if (answer === false) return answer
-    if (__DEV__ && !(answer >= 0)) {
+    if (__DEV__ && (typeof answer !== 'number' || !(answer >= 0))) {
       throw new TypeError(`Expected retry to return milliseconds or false, got ${answer}`)
     }
     return time(answer, delay)
@@ -173,13 +174,14 @@ export function backoffTime(
  * answer says that the server has not acted. A 503 alone says nothing: gateways answer so for
  * requests that go on running.
  */
-function isUnacted({ error, sent, unauthorized }: AnySession): boolean {
-  if (!error) return false
-  if (error.code !== 'status') return !sent || UNSENT.test(systemCode(error.cause))
+function isUnacted({ error, sent, unauthorized, plan }: AnySession): boolean {
+  if (!error || !sent) return !!error
+  if (error.code !== 'status') return UNSENT.test(systemCode(error.cause))
   return (
-    unauthorized ||
-    error.retryAfter !== undefined ||
+    (unauthorized && plan.request.refreshable) ||
     UNACTED.test(`${error.status}`) ||
-    error.response?.headers.get('x-should-retry') === 'true'
+    (error.retriable &&
+      (error.retryAfter !== undefined ||
+        error.response?.headers.get('x-should-retry') === 'true'))
   )
 }

@@ -169,7 +169,7 @@ export class Session<R> implements Passenger {
 
   // Of the attempt.
   private _life = new Lifetime()
-  private _reader: ReturnType<typeof openBody>
+  private _reader: ReturnType<typeof openBody> | undefined
   private _stopWatching = ignore
   /** Why the attempt has ended, where nobody ended it. */
   private _why: unknown = START
@@ -263,7 +263,7 @@ export class Session<R> implements Passenger {
     const error =
       reason instanceof SseError
         ? reason
-        : new SseError('refused', __DEV__ && 'fail() was called; its reason is the cause', {
+        : new SseError('refused', __DEV__ && 'fail() was called; its reason is error.cause', {
             cause: reason,
           })
     error.retriable = this.word = true
@@ -306,7 +306,6 @@ export class Session<R> implements Passenger {
     const soon = Date.now() + Math.random() * 1000
     this.retryAt = Math.min(this.retryAt as number, Math.max(this._earliest, soon))
     this._arm()
-    this.plan.changed?.(this)
   }
 
   private _start(): void {
@@ -334,7 +333,8 @@ export class Session<R> implements Passenger {
 
   private _pull(): R | undefined {
     const { parser } = this
-    if (!parser || this.over) return undefined
+    // What is being decoded comes first.
+    if (!parser || this.over || this.decoding) return undefined
     try {
       if (this._held) throw this._held.thrown
       const value = this._hand(this)
@@ -425,7 +425,7 @@ export class Session<R> implements Passenger {
             __DEV__ &&
               (plan.finite
                 ? `Expected the event that until names, got the end of the stream${leftOutBy(this._leftOut)}`
-                : 'Expected a blank line after the last event, got the end of the stream'),
+                : `Expected a blank line after the last event, got the end of the stream. error.body is what came of it; incomplete: 'deliver' takes it as an event`),
             { response, body: cut ? parser._excerpt : undefined },
           )
         : CLEAN
@@ -486,10 +486,17 @@ export class Session<R> implements Passenger {
     this._openedAt = this._count = 0
     this._last = this.parser = this.response = this._held = undefined
 
+    // Progress is a connection that stayed, though no longer than 5 s: a proxy that cuts every 25 s
+    // must not keep a stream from recovering. Or events that are new: a greeting or a cached answer,
+    // again and again, is none, however politely it ends.
+    const open = openedAt && Date.now() - openedAt
+    const stayed = open >= (plan.resetAfter ?? Math.min(Math.max(this._waited, 1000), 5000))
+    if (stayed || (mark !== this._mark && count > (why === CLEAN ? 0 : 1))) this.failures = 0
+
     if (why === LET_GO) return
     if (why === RECONNECT) {
       this.error = undefined
-      this.unauthorized = false
+      this.unauthorized = this.word = false
       this.failures = this._times = 0
       return
     }
@@ -505,13 +512,6 @@ export class Session<R> implements Passenger {
     else if ((plan.onEnd ?? (request.safe ? 'reconnect' : 'complete')) === 'complete') {
       return this._finish('complete')
     }
-
-    // Progress is a connection that stayed, though no longer than 5 s: a proxy that cuts every 25 s
-    // must not keep a stream from recovering. Or events that are new: a greeting or a cached answer,
-    // again and again, is none, however politely it ends.
-    const open = openedAt && Date.now() - openedAt
-    const stayed = open >= (plan.resetAfter ?? Math.min(Math.max(this._waited, 1000), 5000))
-    if (stayed || (mark !== this._mark && count > (error ? 1 : 0))) this.failures = 0
     // What fresh headers answer is tried again at once: nothing was done, and nobody need know.
     if (error && !this.word && this._isRefusal(error)) return
     this.failures++
@@ -614,7 +614,15 @@ export class Session<R> implements Passenger {
         plan.resume,
       )
       life.check()
-      if (!outgoing) return this._fail(error ?? unrepeatable())
+      if (!outgoing) {
+        return this._fail(
+          error ??
+            unrepeatable(
+              undefined,
+              __DEV__ && 'Expected resume to say where the stream goes on, got nothing',
+            ),
+        )
+      }
       request.spent ||= outgoing.once
       this.sent = true
       this._headers = outgoing.init.headers
@@ -661,6 +669,7 @@ export class Session<R> implements Passenger {
     this._openedAt = Date.now()
     const { idleTimeout } = plan
     const idle = typeof idleTimeout === 'function' ? idleTimeout(response) : idleTimeout
+    life.check()
     this._stopWatching = watchSilence(this, idle, life, response)
     this.error = undefined
     this.unauthorized = false

@@ -47,7 +47,7 @@ export async function admit(
     if (cause instanceof SseError && cause.response === response) throw cause
     throw new SseError(
       'refused',
-      __DEV__ && 'accept or onOpen refused the response; its error is the cause',
+      __DEV__ && 'accept or onOpen threw on the response; what it threw is error.cause',
       { status, response, cause },
     )
   }
@@ -55,16 +55,18 @@ export async function admit(
 
 function describe(code: SseErrorCode, { status, statusText = '' }: Response, type: string): string {
   if (code === 'status') return `Expected status 200, got ${status} ${statusText}`.trim()
-  if (code === 'refused') return 'accept refused the response'
+  if (code === 'refused') return 'Expected a response that accept takes, got another'
   const hint = /html/i.test(type) ? ': a login page, or the wrong URL?' : ''
   return `Expected content-type text/event-stream, got ${type || 'none'}${hint}`
 }
 
-/** `undefined` for a response without a body: an empty stream. */
+/** A response without a body is an empty stream. */
 export function openBody({
   body,
-}: Response): ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined {
-  if (body === null) return undefined
+}: Response): Pick<ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>, 'read' | 'cancel'> {
+  if (body === null) {
+    return { read: async () => ({ done: true, value: undefined }), cancel: async () => {} }
+  }
   if (__DEV__ && typeof body?.getReader !== 'function') {
     throw new TypeError(
       'Expected a Response whose body is a ReadableStream, got none. Pass a fetch that streams',

@@ -1,5 +1,5 @@
 import { ignore, type Lifetime } from '../abort'
-import { watchAnswer } from '../development/console'
+import { placeOf, watchAnswer } from '../development/console'
 import { isPassing, originOf, SseError, type SseErrorCode } from '../errors'
 import type { FetchResponse } from '../platform'
 import { isSafe, type OutgoingRequest, type RequestOptions } from './request'
@@ -101,7 +101,7 @@ export function networkError(
   const code = systemCode(cause)
   return new SseError(
     'network',
-    __DEV__ && `${message}${code && ` (${code})`}; the runtime’s error is the cause`,
+    __DEV__ && `${message}${code && ` (${code})`}; the runtime’s error is error.cause`,
     { cause, response },
   )
 }
@@ -119,12 +119,13 @@ export function systemCode(thrown: unknown): string {
  * or a date, judged by the response's own.
  */
 export function askedWait({ headers }: FetchResponse): number | undefined {
-  const exact = Number(headers.get('retry-after-ms') ?? Number.NaN)
+  const exact = Number(headers.get('retry-after-ms') || Number.NaN)
   if (exact >= 0) return exact
   const value = headers.get('retry-after') ?? ''
   if (/^\d+$/.test(value)) return Number(value) * 1000
   const now = Date.parse(headers.get('date') ?? '') || Date.now()
-  const wait = Math.max(Date.parse(value) - now, 0)
+  // V8 takes "-5" and "1.5" for dates.
+  const wait = /^[a-z]/i.test(value) ? Math.max(Date.parse(value) - now, 0) : Number.NaN
   return wait >= 0 ? wait : undefined
 }
 
@@ -155,7 +156,7 @@ async function call(
     if (cause instanceof SseError || typeof given?.headers?.get !== 'function') {
       throw networkError(
         __DEV__ &&
-          `The request to ${originOf(url)} failed: check the network, the URL, CORS and TLS`,
+          `The request to ${placeOf(url)} failed: check the network, the URL, CORS and TLS`,
         cause,
       )
     }

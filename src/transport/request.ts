@@ -301,13 +301,12 @@ export class RequestPlan {
   }
 }
 
-export function unrepeatable(cause?: SseError): SseError {
-  return new SseError(
-    'unrepeatable',
-    __DEV__ &&
-      'Expected a body that can be sent again, got a stream. Pass a function that makes one',
-    cause && { cause },
-  )
+export function unrepeatable(
+  cause?: SseError,
+  message: string | false = __DEV__ &&
+    'Expected a body that can be sent again, got a stream. Pass a function that makes one',
+): SseError {
+  return new SseError('unrepeatable', message, cause && { cause })
 }
 
 /** What relative URLs are resolved against: a document's base, a worker's own URL, else nothing. */
@@ -363,9 +362,7 @@ export function locate(
   return absolute ? text : url.href
 }
 
-export function pairs(
-  headers: HeadersOption | undefined,
-): [string, string | null | undefined][] {
+export function pairs(headers: HeadersOption | undefined): [string, string | null | undefined][] {
   if (__DEV__) checkHeaders('headers', headers)
   const given = Object(headers)
   return Array.from(
@@ -403,7 +400,8 @@ function judge(thrown: unknown): SseError {
   if (passes && thrown instanceof SseError) return thrown
   return new SseError(
     passes ? 'network' : 'auth',
-    __DEV__ && 'A function of the request failed; its error is the cause',
+    __DEV__ &&
+      'A function of the request (input, resume, headers, body or json) failed; its error is error.cause',
     { cause: thrown, retriable: passes ?? true },
   )
 }

@@ -8,6 +8,7 @@ import {
 import { SseError } from '../../src/errors'
 import type { ServerSentEvent } from '../../src/parser/event'
 import { dedupe } from '../../src/parts/dedupe'
+import type { Skip } from '../../src/session/plan'
 import type { RetryContext } from '../../src/session/retry'
 import type { Attempt } from '../../src/transport/request'
 import { type Answer, answering } from '../support/fetch'
@@ -129,31 +130,6 @@ describe('the story of a stream', () => {
     expect(waits()).toEqual(['waiting', 1_003_000, 2, 'error'])
     await vi.advanceTimersByTimeAsync(2000)
     expect(waits()).toEqual(['open', undefined, 2, undefined])
-    live.close()
-  })
-
-  test('a network that comes back cuts a wait short, and that is told', async () => {
-    vi.useFakeTimers({ now: 1_000_000 })
-    vi.spyOn(Math, 'random').mockReturnValue(0.5)
-    const page = new EventTarget()
-    vi.stubGlobal('addEventListener', page.addEventListener.bind(page))
-    vi.stubGlobal('removeEventListener', page.removeEventListener.bind(page))
-    onTestFinished(() => {
-      vi.useRealTimers()
-      vi.restoreAllMocks()
-      vi.unstubAllGlobals()
-    })
-    const { live, story } = play([new TypeError('fetch failed')], {
-      retry: { delay: 20_000, jitter: 0 },
-    })
-    await vi.advanceTimersByTimeAsync(0)
-    expect(live.read().retryAt).toBe(1_020_000)
-    const told = story.length
-    page.dispatchEvent(new Event('online'))
-    expect(live.read().retryAt).toBe(1_000_500)
-    expect(story.length).toBe(told + 1)
-    await vi.advanceTimersByTimeAsync(500)
-    expect([live.read().status, live.read().retryAt]).toEqual(['connecting', undefined])
     live.close()
   })
 
@@ -794,6 +770,24 @@ describe('dedupe', () => {
     expect(requests.length).toBe(3)
   })
 
+  test('a skip sees the stream as it is', async () => {
+    const seen: unknown[] = []
+    const skip: Skip = (_event, id, { attempt, status, lastEventId, response }) => {
+      seen.push([id, attempt, status, lastEventId, response?.status])
+      return id === '2'
+    }
+    const { live, story } = play([numbers, numbers], { skip })
+    await vi.waitFor(() => expect(story.at(-1)).toBe('open a id:1'))
+    live.reconnect()
+    await vi.waitFor(() => expect(seen.length).toBe(4))
+    expect(seen).toEqual([
+      ['1', 1, 'open', '', 200],
+      ['2', 1, 'open', '1', 200],
+      ['1', 2, 'open', '1', 200],
+      ['2', 2, 'open', '1', 200],
+    ])
+  })
+
   test('knows nothing after open()', async () => {
     const { live, story } = play([numbers, numbers], { skip: dedupe(10) })
     await vi.waitFor(() => expect(story.at(-1)).toBe('open a,b id:2'))
@@ -858,6 +852,38 @@ describe('letting go and coming back', () => {
     onTestFinished(live.subscribe(listen))
     await until(live, 'open')
     expect(requests.length).toBe(1)
+  })
+
+  test('a POST that waits, since the server has not acted, is made by who comes back', async () => {
+    const busy = new Response(null, { status: 429, headers: { 'retry-after': '30' } })
+    const { live, leave, listen, requests } = play([busy, stream(['data: a\n\n'], 'stall')], {
+      json: 1,
+    })
+    await until(live, 'waiting')
+    leave()
+    onTestFinished(live.subscribe(listen))
+    await vi.waitFor(() => expect(live.read().data).toBe('a'))
+    expect(requests.length).toBe(2)
+  })
+
+  test('reconnect() without a subscriber keeps the place, and what resume goes by', async () => {
+    const from = () =>
+      Object.defineProperty(stream(['id: 1\ndata: a\n\n'], 'stall'), 'url', { value: FEED })
+    const { live, leave, listen, requests } = play(
+      [from, stream(['id: 2\ndata: b\n\n'], 'stall')],
+      { json: 1, resume: ({ cursor }: Attempt) => `/run/${cursor}` },
+    )
+    await vi.waitFor(() => expect(live.read().data).toBe('a'))
+    live.close()
+    leave()
+    live.reconnect()
+    expect(live.read().status).toBe('closed')
+    onTestFinished(live.subscribe(listen))
+    await vi.waitFor(() => expect(live.read().data).toBe('b'))
+    expect(requests.map(({ method, url }) => `${method} ${url}`)).toEqual([
+      `POST ${FEED}`,
+      'GET https://example.com/run/1',
+    ])
   })
 
   test('who lets go is told nothing more', async () => {

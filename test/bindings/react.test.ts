@@ -130,6 +130,7 @@ describe('useEvents', () => {
         json: { prompt: 'hi' },
         retry: { ...quick.retry },
         onEnd: 'reconnect',
+        resume: 'same',
         headers: { 'x-turn': `${turn}` },
         onReconnect: () => calls.push(turn),
         decode: (text) => `${turn}${text}`,
@@ -173,6 +174,58 @@ describe('useEvents', () => {
     feed.write('id: 2\ndata: b\n\n')
     await last(texts, 'open:a,b')
     expect(feed.requests.map(({ headers }) => headers['last-event-id'])).toEqual([undefined, '1'])
+  })
+
+  test('a hidden Activity does not have an answer paid for twice', async () => {
+    const feed = await serveFeed()
+    const texts: string[] = []
+    let again!: () => void
+    function Shown() {
+      const { status, data, reconnect } = useEvents(feed.url, { json: { prompt: 'hi' } })
+      again = reconnect
+      const text = `${status}:${data}`
+      texts.push(text)
+      return createElement('p', null, text)
+    }
+    const root = createRoot(document.createElement('div'))
+    onTestFinished(() => root.unmount())
+    const show = (mode: 'visible' | 'hidden') =>
+      root.render(createElement(Activity, { mode } as ActivityProps, createElement(Shown)))
+    show('visible')
+    await last(texts, 'open:undefined')
+    feed.write('data: Hel\n\n')
+    await last(texts, 'open:Hel')
+    show('hidden')
+    await feed.openToBe(0)
+    show('visible')
+    await last(texts, 'closed:Hel')
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(feed.requests.length).toBe(1)
+    again()
+    await last(texts, 'open:undefined')
+    expect(feed.requests.length).toBe(2)
+  })
+
+  test('onEvent of the last render hears each event; fail() of the first ends the attempt', async () => {
+    const feed = await serveFeed()
+    const heard: string[] = []
+    let fail!: UseEventsResult['fail']
+    const { texts, rerender } = render((turn: number) => {
+      const stream = useEvents(feed.url, {
+        retry: { delay: 60_000, jitter: 0 },
+        onEvent: ({ data }) => heard.push(`${turn}:${data}`),
+      })
+      fail ??= stream.fail
+      const { status, retryAt, failures } = stream
+      return `${status}:${failures}:${retryAt !== undefined && retryAt > Date.now()}`
+    }, 1)
+    await last(texts, 'open:0:false')
+    rerender(2)
+    await vi.waitFor(() => expect(texts.length).toBeGreaterThan(3))
+    feed.write('data: a\n\ndata: b\n\n')
+    await vi.waitFor(() => expect(heard).toEqual(['2:a', '2:b']))
+    fail('subscribe refused')
+    await last(texts, 'waiting:1:true')
   })
 
   test('another URL is another stream, whose first render shows nothing of the other', async () => {

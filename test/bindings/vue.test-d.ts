@@ -5,14 +5,19 @@ import { type ComputedRef, computed, reactive, ref, type ShallowRef, shallowRef 
 import { z } from 'zod'
 import { useEventSource, useEvents } from '../../src/bindings/vue'
 import type { EventSource, EventStreamStatus, SseError, SseErrorEvent } from '../../src/index'
-import type { ServerSentEvent } from '../../src/parser/event'
+import type { EventsOf, ServerSentEvent } from '../../src/parser/event'
+import { parseJson } from '../../src/parts/parse-json'
+import { validated } from '../../src/parts/validated'
 import type { Attempt } from '../../src/transport/request'
 
 type Prices =
   | ServerSentEvent<'price', { price: number }>
   | ServerSentEvent<'chat', { text: string }>
 
-const schema = { price: z.object({ price: z.number() }), chat: v.object({ text: v.string() }) }
+const decode = validated({
+  price: z.object({ price: z.number() }),
+  chat: v.object({ text: v.string() }),
+})
 
 test('without options data is text', () => {
   const stream = useEvents('/feed')
@@ -24,17 +29,20 @@ test('without options data is text', () => {
   expectTypeOf(stream.lastEventId).toEqualTypeOf<ComputedRef<string>>()
   expectTypeOf(stream.open).toEqualTypeOf<() => void>()
   expectTypeOf(stream.close).toEqualTypeOf<() => void>()
+  expectTypeOf(stream.retryAt).toEqualTypeOf<ComputedRef<number | undefined>>()
+  expectTypeOf(stream.failures).toEqualTypeOf<ComputedRef<number>>()
   expectTypeOf(stream.reconnect).toEqualTypeOf<() => void>()
+  expectTypeOf(stream.fail).toEqualTypeOf<(reason: unknown) => void>()
 })
 
-test('a map of schemas makes a union to narrow by type, given as a value or by a getter', () => {
-  const { event, events } = useEvents('/feed', { schema, limit: 5, immediate: false })
+test('validated() with a map of schemas makes a union to narrow by type, given as a value or by a getter', () => {
+  const { event, events } = useEvents('/feed', { decode, limit: 5, immediate: false })
   expectTypeOf(events.value).toEqualTypeOf<Prices[]>()
   if (event.value?.type === 'price') {
     expectTypeOf(event.value.data).toEqualTypeOf<{ price: number }>()
   }
-  expectTypeOf(useEvents('/feed', () => ({ schema })).events.value).toEqualTypeOf<Prices[]>()
-  expectTypeOf(useEvents('/feed', ref({ schema })).events.value).toEqualTypeOf<Prices[]>()
+  expectTypeOf(useEvents('/feed', () => ({ decode })).events.value).toEqualTypeOf<Prices[]>()
+  expectTypeOf(useEvents('/feed', ref({ decode })).events.value).toEqualTypeOf<Prices[]>()
 })
 
 test('decode types the data', () => {
@@ -43,6 +51,31 @@ test('decode types the data', () => {
   expectTypeOf(useEvents('/feed', () => ({ decode: Number })).data.value).toEqualTypeOf<
     number | undefined
   >()
+})
+
+test('a type argument types the data, or the events, of parseJson', () => {
+  type Price = { price: number }
+  const { data, event } = useEvents<Price>('/feed', { decode: parseJson })
+  expectTypeOf(data.value).toEqualTypeOf<Price | undefined>()
+  expectTypeOf(event.value).toEqualTypeOf<ServerSentEvent<string, Price> | undefined>()
+  type Feed = EventsOf<{ price: Price; chat: { text: string } }>
+  const feed = useEvents<Feed>('/feed', () => ({ decode: parseJson }))
+  expectTypeOf(feed.events.value).toEqualTypeOf<Prices[]>()
+  // @ts-expect-error: something has to make the data
+  useEvents<Price>('/feed', { limit: 5 })
+})
+
+test('what looks at the events knows them', () => {
+  useEvents('/feed', {
+    decode,
+    onEvent: (event) => expectTypeOf(event).toEqualTypeOf<Prices>(),
+    until: (event) => event.type === 'chat' && event.data.text === 'bye',
+  })
+  useEvents('/feed', { onEvent: (event) => expectTypeOf(event).toEqualTypeOf<ServerSentEvent>() })
+  useEvents('/feed', () => ({
+    decode,
+    onEvent: (event) => expectTypeOf(event).toEqualTypeOf<Prices>(),
+  }))
 })
 
 test('a reducer knows its state and the events', () => {
@@ -56,7 +89,7 @@ test('a reducer knows its state and the events', () => {
   })
   expectTypeOf(plain.events.value).toEqualTypeOf<string>()
   const typed = useEvents('/feed', {
-    schema,
+    decode,
     initial: 0,
     reduce(sum, event) {
       expectTypeOf(event).toEqualTypeOf<Prices>()

@@ -256,6 +256,83 @@ describe('useEvents in a component', () => {
     await feed.openToBe(1)
   })
 
+  test('what is passed to reconnect() is ignored: it is put on buttons', async () => {
+    const feed = await serveFeed()
+    const { reconnect, data } = mount(() => useEvents(feed.url))
+    await feed.openToBe(1)
+    feed.write('id: 1\ndata: a\n\n')
+    await vi.waitFor(() => expect(data.value).toBe('a'))
+    ;(reconnect as (event: unknown) => void)(new Event('click'))
+    await vi.waitFor(() => expect(feed.requests.length).toBe(2))
+    expect(feed.requests[1]?.headers['last-event-id']).toBe('1')
+  })
+
+  test('fail() asks the policy; the state says when the next attempt is due', async () => {
+    const feed = await serveFeed()
+    const { fail, status, retryAt, failures, error } = mount(() =>
+      useEvents(feed.url, { retry: { delay: 60_000, jitter: 0 } }),
+    )
+    await vi.waitFor(() => expect(status.value).toBe('open'))
+    expect([retryAt.value, failures.value]).toEqual([undefined, 0])
+    const from = Date.now()
+    fail('subscribe refused')
+    expect(status.value).toBe('waiting')
+    await vi.waitFor(() => expect(retryAt.value).toBeGreaterThanOrEqual(from + 60_000))
+    expect(failures.value).toBe(1)
+    expect(error.value).toMatchObject({ code: 'refused', cause: 'subscribe refused' })
+  })
+
+  test('onEvent hears each event; the state follows', async () => {
+    const feed = await serveFeed()
+    const story: unknown[] = []
+    const { data } = mount(() => {
+      const stream = useEvents(feed.url, {
+        onEvent: ({ data }) => story.push(data, stream.data.value),
+      })
+      return stream
+    })
+    await feed.openToBe(1)
+    feed.write('data: a\n\ndata: b\n\n')
+    await vi.waitFor(() => expect(data.value).toBe('b'))
+    expect(story).toEqual(['a', undefined, 'b', undefined])
+  })
+
+  test('a watcher in sync that opens what is closed leaves one connection, which close() closes', async () => {
+    const feed = await serveFeed()
+    const url = ref(`${feed.url}/a`)
+    const { close, open, status, unmount } = mount(() => {
+      const stream = useEvents(url)
+      watch(stream.status, (now) => now === 'closed' && left-- > 0 && stream.open(), {
+        flush: 'sync',
+      })
+      return stream
+    })
+    let left = 0
+    await vi.waitFor(() => expect(status.value).toBe('open'))
+    left = 1
+    close()
+    expect(status.value).toBe('connecting')
+    await vi.waitFor(() => expect(feed.requests.length).toBe(2))
+    await feed.openToBe(1)
+    // Neither a new beginning nor another URL is told as an end.
+    left = 5
+    open()
+    await vi.waitFor(() => expect(feed.requests.length).toBe(3))
+    url.value = `${feed.url}/b`
+    await vi.waitFor(() => expect(feed.requests.length).toBe(4))
+    await feed.openToBe(1)
+    expect(left).toBe(5)
+    left = 0
+    close()
+    await feed.openToBe(0)
+    open()
+    await vi.waitFor(() => expect(status.value).toBe('open'))
+    left = 5
+    unmount()
+    await feed.socketsToBe(0)
+    expect(feed.requests.length).toBe(5)
+  })
+
   test('10,000 events written one by one make no more than a few hundred renders', async () => {
     const feed = await serveFeed()
     const { texts } = mount(
@@ -697,9 +774,203 @@ describe('useEventSource, where VueUse falls short', () => {
 
   test('ours does not come back after a 204', async () => {
     const feed = await serveFeed(() => 204)
-    const { status } = mount(() => useEventSource(feed.url, [], { autoReconnect: { delay: 1 } }))
+    const onFailed = vi.fn()
+    const { status } = mount(() =>
+      useEventSource(feed.url, [], { autoReconnect: { delay: 1, onFailed } }),
+    )
     await vi.waitFor(() => expect(status.value).toBe('CLOSED'))
     await new Promise((resolve) => setTimeout(resolve, 30))
+    expect([feed.requests.length, onFailed.mock.calls.length]).toEqual([1, 0])
+  })
+
+  test('ours does not ask again for what until has completed', async () => {
+    const feed = await serveFeed()
+    const onFailed = vi.fn()
+    const { status, data } = mount(() =>
+      useEventSource(feed.url, [], { until: '[DONE]', autoReconnect: { delay: 1, onFailed } }),
+    )
+    await feed.openToBe(1)
+    feed.write('data: a\n\ndata: [DONE]\n\n')
+    await vi.waitFor(() => expect(status.value).toBe('CLOSED'))
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    expect([data.value, feed.requests.length, onFailed.mock.calls.length]).toEqual(['a', 1, 0])
+  })
+
+  test('ours does not repeat a POST, and says that there is no further try', async () => {
+    const feed = await serveFeed()
+    const onFailed = vi.fn()
+    const { status, error } = mount(() =>
+      useEventSource(feed.url, [], { json: 1, autoReconnect: { delay: 1, onFailed } }),
+    )
+    await feed.openToBe(1)
+    feed.cut()
+    await vi.waitFor(() => expect(status.value).toBe('CLOSED'))
+    expect([feed.requests.length, onFailed.mock.calls.length]).toEqual([1, 1])
+    expect(error.value).toMatchObject({ code: 'network', status: undefined })
+  })
+
+  test.each([
+    ['1', 1000, 'CONNECTING'],
+    ['1209600', undefined, 'CLOSED'],
+  ])(
+    'ours waits as long as the server asks, but not for a fortnight: %s s',
+    async (seconds, least, expected) => {
+      const onFailed = vi.fn()
+      const refused = () => new Response('', { status: 503, headers: { 'retry-after': seconds } })
+      const { status, error, eventSource } = mount(() =>
+        useEventSource('http://localhost/', [], {
+          fetch: async () => refused(),
+          autoReconnect: { delay: 1, onFailed },
+        }),
+      )
+      const from = Date.now()
+      await vi.waitFor(() => expect(error.value).not.toBeNull())
+      expect([status.value, onFailed.mock.calls.length]).toEqual([expected, least ? 0 : 1])
+      const due = eventSource.value?.retryAt
+      if (least) expect(due).toBeGreaterThanOrEqual(from + least)
+      else expect(due).toBeUndefined()
+    },
+  )
+
+  test.each([
+    ['unheard where it is not listed', ['price'], [null, null]],
+    ['heard where it is listed', ['price', 'error', 'open'], ['open', '2']],
+  ])('a server’s event named error or open is an event: %s', async (_, listed, expected) => {
+    const feed = await serveFeed()
+    const { status, error, event, data } = mount(() => useEventSource(feed.url, listed))
+    await vi.waitFor(() => expect(status.value).toBe('OPEN'))
+    expect([event.value, data.value]).toEqual([null, null])
+    feed.write('event: error\ndata: 1\n\n')
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    expect([event.value, data.value]).toEqual(expected[0] ? ['error', '1'] : [null, null])
+    expect([status.value, error.value]).toEqual(['OPEN', null])
+    feed.write('event: open\ndata: 2\n\n')
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    expect([event.value, data.value]).toEqual(expected)
+    expect([status.value, error.value]).toEqual(['OPEN', null])
+    feed.write('event: price\ndata: 3\n\n')
+    await vi.waitFor(() => expect([event.value, data.value]).toEqual(['price', '3']))
+  })
+
+  test('a watcher in sync that opens what is closed leaves one connection', async () => {
+    const feed = await serveFeed()
+    let left = 0
+    const { close, open, status, eventSource } = mount(() => {
+      const source = useEventSource(feed.url)
+      watch(source.status, (now) => now === 'CLOSED' && left-- > 0 && source.open(), {
+        flush: 'sync',
+      })
+      return source
+    })
+    await vi.waitFor(() => expect(status.value).toBe('OPEN'))
+    left = 1
+    close()
+    expect([status.value, eventSource.value?.readyState]).toEqual(['CONNECTING', 0])
+    await vi.waitFor(() => expect(status.value).toBe('OPEN'))
+    await vi.waitFor(() => expect(feed.requests.length).toBe(2))
+    await feed.openToBe(1)
+    left = 5
+    open()
+    await vi.waitFor(() => expect(feed.requests.length).toBe(3))
+    await feed.openToBe(1)
+    expect(left).toBe(5)
+    left = 0
+    close()
+    await feed.socketsToBe(0)
+    expect([status.value, eventSource.value]).toEqual(['CLOSED', null])
+  })
+
+  test('another URL that cannot be parsed closes what there is', async () => {
+    const feed = await serveFeed()
+    const url = ref(feed.url)
+    const handled: unknown[] = []
+    const { status, eventSource } = mount(
+      () => useEventSource(url),
+      () => '',
+      (error) => handled.push(error),
+    )
+    await vi.waitFor(() => expect(status.value).toBe('OPEN'))
+    url.value = 'http://'
+    await vi.waitFor(() => expect(handled).toMatchObject([{ name: 'SyntaxError' }]))
+    expect([status.value, eventSource.value]).toEqual(['CLOSED', null])
+    await feed.socketsToBe(0)
+  })
+
+  test('open() has no effect once the scope is disposed', async () => {
+    const feed = await serveFeed()
+    const scope = effectScope()
+    const source = scope.run(() => useEventSource(feed.url))
+    scope.stop()
+    source?.open()
+    expect([source?.status.value, source?.eventSource.value]).toEqual(['CLOSED', null])
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(feed.requests.length).toBe(0)
+  })
+
+  test('a gate that lets the connection go is told', async () => {
+    const feed = await serveFeed()
+    let release!: () => void
+    let shut = false
+    const { status } = mount(() =>
+      useEventSource(feed.url, [], {
+        gate(attempt) {
+          release = attempt.release
+          return shut ? new Promise(() => {}) : undefined
+        },
+      }),
+    )
+    await vi.waitFor(() => expect(status.value).toBe('OPEN'))
+    shut = true
+    release()
+    await vi.waitFor(() => expect(status.value).toBe('CONNECTING'))
+    await feed.socketsToBe(0)
+  })
+
+  test('nothing is left on a signal, whoever closes the source, also outside a scope', async () => {
+    const feed = await serveFeed((_, number) => (number === 3 ? 403 : 200))
+    const abort = new AbortController()
+    const { signal } = abort
+    const listeners = new Set<unknown>()
+    const add = signal.addEventListener.bind(signal)
+    const remove = signal.removeEventListener.bind(signal)
+    Object.assign(signal, {
+      addEventListener(type: string, listener: () => void) {
+        listeners.add(listener)
+        add(type, listener)
+      },
+      removeEventListener(type: string, listener: () => void) {
+        listeners.delete(listener)
+        remove(type, listener)
+      },
+    })
+    const { open, close, status, eventSource } = useEventSource(feed.url, [], { signal })
+    await vi.waitFor(() => expect(status.value).toBe('OPEN'))
+    expect(listeners.size).toBeGreaterThan(0)
+    close()
+    expect(listeners.size).toBe(0)
+    open()
+    await vi.waitFor(() => expect(status.value).toBe('OPEN'))
+    eventSource.value?.close()
+    expect(listeners.size).toBe(0)
+    open()
+    await vi.waitFor(() => expect(status.value).toBe('CLOSED'))
+    expect(listeners.size).toBe(0)
+    open()
+    await vi.waitFor(() => expect(status.value).toBe('OPEN'))
+    abort.abort()
+    expect([status.value, listeners.size]).toEqual(['CLOSED', 0])
+  })
+
+  test('ours is CLOSED when its signal is aborted in a wait', async () => {
+    const feed = await serveFeed(() => 503)
+    const abort = new AbortController()
+    const { status, error } = mount(() =>
+      useEventSource(feed.url, [], { signal: abort.signal, autoReconnect: { delay: 50 } }),
+    )
+    await vi.waitFor(() => expect(error.value).not.toBeNull(), { interval: 2 })
+    abort.abort()
+    expect(status.value).toBe('CLOSED')
+    await new Promise((resolve) => setTimeout(resolve, 80))
     expect(feed.requests.length).toBe(1)
   })
 

@@ -75,7 +75,7 @@ const differences: readonly Difference[] = [
       'The browser gives each event a task; here the events of one chunk share one, with a microtask between them, because a task costs more than an event.',
     story: [
       ['1 before', '1 between', '1 after', '2 before', '2 between', '2 after'],
-      ['1 before', '1 between', '2 before', '2 between', '1 after', '2 after'],
+      ['1 before', '1 between', '2 before', '1 after', '2 between', '2 after'],
     ],
   },
   {

@@ -1,14 +1,21 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type EventsOptions, events } from '../src/events'
-import type { EventsInput } from '../src/request'
-import { answering, follow } from './support/fetch'
-import { body, stream } from './support/response'
+import { LiveEvents } from '../../src/bindings/live-events'
+import { EventSource } from '../../src/faces/event-source'
+import { events } from '../../src/faces/events'
+import { fetchEventSource } from '../../src/faces/fetch-event-source'
+import { EventStreamParser } from '../../src/parser/parser'
+import { readEvents } from '../../src/parser/read'
+import { dedupe } from '../../src/parts/dedupe'
+import { validated } from '../../src/parts/validated'
+import { whenVisible } from '../../src/parts/when-visible'
+import { failureOf } from '../support/play'
+import { stream } from '../support/response'
 
 const FEED = 'https://example.com/feed'
 const SECRET = 's3cret'
 
 /** What TypeScript would not let through. */
-// biome-ignore lint/suspicious/noExplicitAny: the callers of this table have no types
+// biome-ignore lint/suspicious/noExplicitAny: the callers of these tables have no types
 type Untyped = any
 type Row = [name: string, input: Untyped, options: Untyped, error: Error]
 
@@ -19,8 +26,8 @@ beforeEach(() => {
   vi.stubGlobal('fetch', fetched)
 })
 afterEach(() => {
+  expect(fetched).not.toHaveBeenCalled()
   vi.unstubAllGlobals()
-  vi.useRealTimers()
 })
 
 /** The error, its message and its causes: what a log would hold. */
@@ -28,140 +35,127 @@ function log(error: unknown): string {
   return error instanceof Error ? `${error.stack} ${log(error.cause)}` : String(error)
 }
 
-const thrownBy = (input: EventsInput, options?: EventsOptions): Error => {
+function thrownBy(run: () => unknown): Error {
   try {
-    events(input, options)
+    run()
   } catch (error) {
     return error as Error
   }
-  throw new Error('Expected events() to throw')
+  throw new Error('Expected a throw')
 }
-
-const firstOf = (input: EventsInput, options?: EventsOptions): Promise<Error> =>
-  events(input, { retry: false, ...options })
-    [Symbol.asyncIterator]()
-    .next()
-    .then(
-      ({ value }) => Promise.reject(new Error(`Expected next() to reject, got ${value?.data}`)),
-      (error) => error,
-    )
 
 const type = (message: string) => new TypeError(message)
 const range = (message: string) => new RangeError(message)
 const circular: { self?: unknown } = {}
 circular.self = circular
-const used = () => {
-  const request = new Request(FEED, { method: 'POST', body: 'x' })
-  request.text()
-  return request
-}
+
 const LATIN = 'Expected header "X-A" in Latin-1 without line breaks, got another'
 const CREDENTIALS = 'Expected a URL without user name and password. Use an Authorization header'
-const USED = 'Expected an unread Request, got a used one'
 const NO_BODY = (method: string) => `Expected no body with ${method}, got one. Use method: 'POST'`
-const stringStream = new Blob([SECRET]).stream()
+const PROMISE = (name: string) =>
+  `Expected ${name} or a function, got a promise. Use ${name}: async () => …, which is called for each attempt`
 
-describe('options that can never work are refused at once', () => {
-  const functions = ['decode', 'onOpen', 'onComment', 'onReconnect', 'fetch'].flatMap(
-    (name): Row[] => [
-      [
-        `${name}: a string`,
-        FEED,
-        { [name]: SECRET },
-        type(`Expected ${name} to be a function, got string`),
-      ],
-      [
-        `${name}: null`,
-        FEED,
-        { [name]: null },
-        type(`Expected ${name} to be a function, got null`),
-      ],
-      [
-        `${name}: an object`,
-        FEED,
-        { [name]: {} },
-        type(`Expected ${name} to be a function, got object`),
-      ],
-    ],
+describe('events() refuses at once', () => {
+  const functions = [
+    'accept',
+    'cursor',
+    'decode',
+    'fetch',
+    'gate',
+    'onComment',
+    'onOpen',
+    'onReconnect',
+    'skip',
+  ].flatMap((name): Row[] =>
+    [SECRET, null, {}, 0, []].map((value) => {
+      const got = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value
+      const error = type(`Expected ${name} to be a function, got ${got}`)
+      return [`${name}: ${got}`, FEED, { [name]: value }, error]
+    }),
   )
-  const timesAndSizes = ['connectTimeout', 'idleTimeout', 'maxEventSize'].flatMap((name): Row[] => [
-    [
-      `${name}: a string`,
-      FEED,
-      { [name]: '5' },
-      type(`Expected ${name} to be a number, got string`),
-    ],
-    [`${name}: null`, FEED, { [name]: null }, type(`Expected ${name} to be a number, got null`)],
-    [`${name}: 0`, FEED, { [name]: 0 }, range(`Expected ${name} > 0, got 0`)],
-    [`${name}: -5`, FEED, { [name]: -5 }, range(`Expected ${name} > 0, got -5`)],
-    [`${name}: NaN`, FEED, { [name]: Number.NaN }, range(`Expected ${name} > 0, got NaN`)],
+  const deadlines = ['connectTimeout', 'idleTimeout'].flatMap((name): Row[] => [
+    [name, FEED, { [name]: '5' }, type(`Expected ${name} to be a number, got string`)],
+    [name, FEED, { [name]: null }, type(`Expected ${name} to be a number, got null`)],
+    [name, FEED, { [name]: 0 }, range(`Expected ${name} > 0, got 0`)],
+    [name, FEED, { [name]: -5 }, range(`Expected ${name} > 0, got -5`)],
+    [name, FEED, { [name]: Number.NaN }, range(`Expected ${name} > 0, got NaN`)],
+    [name, FEED, { [name]: Infinity }, range(`Expected ${name} to be finite, got Infinity`)],
   ])
-  const retry = ['delay', 'maxDelay', 'factor', 'maxRetries', 'resetAfter'].flatMap(
-    (name): Row[] => [
-      [
-        `retry.${name}: a string`,
-        FEED,
-        { retry: { [name]: '5' } },
-        type(`Expected retry.${name} to be a number, got string`),
-      ],
-      [
-        `retry.${name}: -1`,
-        FEED,
-        { retry: { [name]: -1 } },
-        range(`Expected retry.${name} >= 0, got -1`),
-      ],
-      [
-        `retry.${name}: NaN`,
-        FEED,
-        { retry: { [name]: Number.NaN } },
-        range(`Expected retry.${name} >= 0, got NaN`),
-      ],
-    ],
-  )
-
-  const rows: Row[] = [
-    ...functions,
-    ...timesAndSizes,
-    ...retry,
+  const times = ['delay', 'maxDelay', 'factor', 'resetAfter'].flatMap((member): Row[] => {
+    const name = `retry.${member}`
+    const row = (value: unknown, error: Error): Row => [
+      name,
+      FEED,
+      { retry: { [member]: value } },
+      error,
+    ]
+    return [
+      row('5', type(`Expected ${name} to be a number, got string`)),
+      row(null, type(`Expected ${name} to be a number, got null`)),
+      row(-1, range(`Expected ${name} >= 0, got -1`)),
+      row(Number.NaN, range(`Expected ${name} >= 0, got NaN`)),
+      row(Infinity, range(`Expected ${name} to be finite, got Infinity`)),
+    ]
+  })
+  const counts: Row[] = [
+    ['maxEventSize', FEED, { maxEventSize: 0 }, range('Expected maxEventSize > 0, got 0')],
     [
-      'retry.jitter: 50',
+      'maxEventSize',
+      FEED,
+      { maxEventSize: 1.5 },
+      range('Expected maxEventSize to be a whole number, got 1.5'),
+    ],
+    [
+      'maxEventSize',
+      FEED,
+      { maxEventSize: '1' },
+      type('Expected maxEventSize to be a number, got string'),
+    ],
+    [
+      'retry.maxRetries',
+      FEED,
+      { retry: { maxRetries: -1 } },
+      range('Expected retry.maxRetries >= 0, got -1'),
+    ],
+    [
+      'retry.maxRetries',
+      FEED,
+      { retry: { maxRetries: 2.5 } },
+      range('Expected retry.maxRetries to be a whole number, got 2.5'),
+    ],
+    [
+      'retry.maxRetries',
+      FEED,
+      { retry: { maxRetries: '2' } },
+      type('Expected retry.maxRetries to be a number, got string'),
+    ],
+    [
+      'retry.jitter',
       FEED,
       { retry: { jitter: 50 } },
       range('Expected retry.jitter from 0 to 1, got 50'),
     ],
     [
-      'retry.jitter: -1',
+      'retry.jitter',
       FEED,
       { retry: { jitter: -1 } },
       range('Expected retry.jitter from 0 to 1, got -1'),
     ],
     [
-      'retry.jitter: true',
+      'retry.jitter',
       FEED,
       { retry: { jitter: true } },
       type('Expected retry.jitter to be a number, got boolean'),
     ],
-    [
-      'retry.statuses: 503',
-      FEED,
-      { retry: { statuses: 503 } },
-      type('Expected retry.statuses to be an array, got number'),
-    ],
-    [
-      'retry: true',
-      FEED,
-      { retry: true },
-      type('Expected retry to be a function or object, got boolean'),
-    ],
-    ['retry: 3', FEED, { retry: 3 }, type('Expected retry to be a function or object, got number')],
-    [
-      'retry: null',
-      FEED,
-      { retry: null },
-      type('Expected retry to be a function or object, got null'),
-    ],
-    ['dedupe: -1', FEED, { dedupe: -1 }, range('Expected dedupe >= 0, got -1')],
-    ['dedupe: true', FEED, { dedupe: true }, type('Expected dedupe to be a number, got boolean')],
+  ]
+  const RETRY = 'Expected retry to be an object, a function or false, got'
+  const UNTIL = 'Expected until to be a string, { type } or a function, got'
+  const STATUSES = 'Expected authStatuses to be an array of statuses, got'
+  const words: Row[] = [
+    ['retry: true', FEED, { retry: true }, type(`${RETRY} boolean`)],
+    ['retry: 3', FEED, { retry: 3 }, type(`${RETRY} number`)],
+    ['retry: null', FEED, { retry: null }, type(`${RETRY} null`)],
+    ['retry: a list', FEED, { retry: [] }, type(`${RETRY} array`)],
     [
       'lastEventId: 7',
       FEED,
@@ -174,24 +168,54 @@ describe('options that can never work are refused at once', () => {
       { lastEventId: null },
       type('Expected lastEventId to be a string, got null'),
     ],
+    ['method: 7', FEED, { method: 7 }, type('Expected method to be a string, got number')],
+    ['until: a RegExp', FEED, { until: /x/ }, type(`${UNTIL} RegExp`)],
+    ['until: true', FEED, { until: true }, type(`${UNTIL} boolean`)],
+    ['until: a type that is none', FEED, { until: { type: 1 } }, type(`${UNTIL} object`)],
     [
-      'until: a RegExp',
-      FEED,
-      { until: /x/ },
-      type('Expected until to be a string or function, got object'),
-    ],
-    [
-      "onEnd: 'stop'",
+      'onEnd',
       FEED,
       { onEnd: 'stop' },
-      type("Expected onEnd to be 'reconnect' or 'complete', got stop"),
+      type("Expected onEnd to be 'reconnect' or 'complete', got 'stop'"),
     ],
-    ['onEnd: 5', FEED, { onEnd: 5 }, type("Expected onEnd to be 'reconnect' or 'complete', got 5")],
+    [
+      'onEnd',
+      FEED,
+      { onEnd: 5 },
+      type("Expected onEnd to be 'reconnect' or 'complete', got number"),
+    ],
+    [
+      'incomplete',
+      FEED,
+      { incomplete: 'keep' },
+      type("Expected incomplete to be 'drop' or 'deliver', got 'keep'"),
+    ],
+    [
+      'resume',
+      FEED,
+      { resume: true },
+      type("Expected resume to be a function or 'same', got boolean"),
+    ],
+    [
+      'resume',
+      FEED,
+      { resume: SECRET },
+      type("Expected resume to be a function or 'same', got string"),
+    ],
+    ['store', FEED, { store: SECRET }, type('Expected store to have get() and set(), got string')],
+    [
+      'store',
+      FEED,
+      { store: { get() {} } },
+      type('Expected store to have get() and set(), got object'),
+    ],
+    ['authStatuses', FEED, { authStatuses: 403 }, type(`${STATUSES} number`)],
+    ['authStatuses', FEED, { authStatuses: ['403'] }, type(`${STATUSES} array`)],
     [
       'signal: a controller',
       FEED,
       { signal: new AbortController() },
-      type('Expected signal to be an AbortSignal, got object'),
+      type('Expected signal to be an AbortSignal, got object. Pass its signal'),
     ],
     [
       'signal: a string',
@@ -199,35 +223,51 @@ describe('options that can never work are refused at once', () => {
       { signal: SECRET },
       type('Expected signal to be an AbortSignal, got string'),
     ],
-
-    ['a relative URL without a base', '/feed', {}, type('Expected a valid absolute URL')],
-    ['an empty URL without a base', '', {}, type('Expected a valid absolute URL')],
-    ['no URL', undefined, {}, type('Expected a valid absolute URL')],
-    ['null for a URL', null, {}, type('Expected a valid absolute URL')],
-    ['a number for a URL', 42, {}, type('Expected a valid absolute URL')],
     [
-      'a URL that cannot be parsed',
-      `https://exa mple/${SECRET}`,
+      "onEnd: 'reconnect' for what must not be repeated",
+      FEED,
+      { json: 1, onEnd: 'reconnect' },
+      type(
+        "Expected resume beside onEnd: 'reconnect' for POST, got none. Use resume: 'same' where the request may be repeated",
+      ),
+    ],
+  ]
+  const ABSOLUTE = type('Expected a valid absolute URL')
+  const inputs: Row[] = [
+    ['a relative URL without a base', '/feed', {}, ABSOLUTE],
+    ['an empty URL without a base', '', {}, ABSOLUTE],
+    ['no URL', undefined, {}, type('Expected a URL, got undefined')],
+    ['null for a URL', null, {}, type('Expected a URL, got null')],
+    ['a number for a URL', 42, {}, type('Expected a URL, got number')],
+    ['a list for a URL', [FEED], {}, type('Expected a URL, got array')],
+    ['a promise for a URL', Promise.resolve(FEED), {}, type('Expected a URL, got promise')],
+    [
+      'a Request',
+      new Request(FEED),
       {},
-      type('Expected a valid absolute URL'),
+      type('Expected a URL, got a Request. Take it apart: events(...fromRequest(request))'),
     ],
     [
-      'a port that is none',
-      `https://example.com:99999/${SECRET}`,
+      'a Response',
+      new Response(),
       {},
-      type('Expected a valid absolute URL'),
+      type(
+        'Expected a URL, got a Response. Read its events by readEvents(response) of tidings/parser',
+      ),
     ],
+    ['a URL that cannot be parsed', `https://exa mple/${SECRET}`, {}, ABSOLUTE],
+    ['a port that is none', `https://example.com:99999/${SECRET}`, {}, ABSOLUTE],
     [
       'a bad URL, though a fetch of the caller may know more',
       `https://${SECRET}@:1`,
       { fetch: fetched },
-      type('Expected a valid absolute URL'),
+      ABSOLUTE,
     ],
     [
       'a host without a scheme, for a fetch of the caller',
       `//${SECRET}@example.com`,
       { fetch: fetched },
-      type('Expected a valid absolute URL'),
+      ABSOLUTE,
     ],
     [
       'an unsupported scheme',
@@ -262,15 +302,14 @@ describe('options that can never work are refused at once', () => {
       { fetch: fetched },
       type(CREDENTIALS),
     ],
-    ['a consumed Request', used(), {}, type(USED)],
-
+  ]
+  const bodies: Row[] = [
     ['a body with GET', FEED, { method: 'GET', body: SECRET }, type(NO_BODY('GET'))],
     ['a body with HEAD', FEED, { method: 'HEAD', body: SECRET }, type(NO_BODY('HEAD'))],
     ['a body with get', FEED, { method: 'get', body: SECRET }, type(NO_BODY('get'))],
     ['an empty body with GET', FEED, { method: 'GET', body: '' }, type(NO_BODY('GET'))],
     ['a body function with GET', FEED, { method: 'GET', body: () => SECRET }, type(NO_BODY('GET'))],
     ['json with GET', FEED, { method: 'GET', json: SECRET }, type(NO_BODY('GET'))],
-    ['a body with a GET Request', new Request(FEED), { body: SECRET }, type(NO_BODY('GET'))],
     [
       'body and json',
       FEED,
@@ -280,7 +319,7 @@ describe('options that can never work are refused at once', () => {
     [
       'a body stream and json',
       FEED,
-      { body: stringStream, json: null },
+      { body: new Blob([SECRET]).stream(), json: null },
       type('Expected body or json, got both'),
     ],
     [
@@ -289,6 +328,20 @@ describe('options that can never work are refused at once', () => {
       { body: () => '', json: () => '' },
       type('Expected body or json, got both'),
     ],
+    [
+      'an object for a body',
+      FEED,
+      { body: { prompt: SECRET } },
+      type('Expected a body that fetch can send, got object. Use json to send a value as JSON'),
+    ],
+    [
+      'a list for a body',
+      FEED,
+      { body: [SECRET] },
+      type('Expected a body that fetch can send, got array. Use json to send a value as JSON'),
+    ],
+    ['a promise for a body', FEED, { body: Promise.resolve(SECRET) }, type(PROMISE('body'))],
+    ['a promise for json', FEED, { json: Promise.resolve(SECRET) }, type(PROMISE('json'))],
     [
       'a symbol for json',
       FEED,
@@ -301,7 +354,8 @@ describe('options that can never work are refused at once', () => {
       { json: { toJSON() {} } },
       type('Expected a JSON value, got object'),
     ],
-
+  ]
+  const headers: Row[] = [
     [
       'a string for headers',
       FEED,
@@ -314,6 +368,30 @@ describe('options that can never work are refused at once', () => {
       { headers: 7 },
       type('Expected headers to be a function or object, got number'),
     ],
+    [
+      'a promise for headers',
+      FEED,
+      { headers: Promise.resolve({ a: SECRET }) },
+      type(PROMISE('headers')),
+    ],
+    [
+      'a list of names',
+      FEED,
+      { headers: ['X-A'] },
+      type('Expected headers of pairs [name, value], got string in them'),
+    ],
+    [
+      'a promise for a header',
+      FEED,
+      { headers: { 'X-A': Promise.resolve(SECRET) } },
+      type('Expected header "X-A" to be a string, got promise'),
+    ],
+    [
+      'an object for a header',
+      FEED,
+      { headers: { 'X-A': { SECRET } } },
+      type('Expected header "X-A" to be a string, got object'),
+    ],
     ['a header value beyond Latin-1', FEED, { headers: { 'X-A': `${SECRET}…` } }, type(LATIN)],
     [
       'a header value with a line break',
@@ -322,6 +400,13 @@ describe('options that can never work are refused at once', () => {
       type(LATIN),
     ],
     ['a header value with NUL', FEED, { headers: [['X-A', `${SECRET}\0`]] }, type(LATIN)],
+    ['a header of a Map', FEED, { headers: new Map([['X-A', `${SECRET}…`]]) }, type(LATIN)],
+    [
+      'a header of an iterator',
+      FEED,
+      { headers: new Map([['X-A', `${SECRET}…`]]).entries() },
+      type(LATIN),
+    ],
     [
       'a header name that is none',
       FEED,
@@ -331,56 +416,438 @@ describe('options that can never work are refused at once', () => {
     ['an empty header name', FEED, { headers: { '': SECRET } }, type(LATIN.replace('X-A', ''))],
   ]
 
-  test.each(rows)('%s', (_, input, options, error) => {
-    const thrown = thrownBy(input, options)
+  test.each([
+    ...functions,
+    ...deadlines,
+    ...times,
+    ...counts,
+    ...words,
+    ...inputs,
+    ...bodies,
+    ...headers,
+  ])('%s: %j, %j', (_, input, options, error) => {
+    const thrown = thrownBy(() => events(input, options))
     expect(thrown).toEqual(error)
     expect(thrown.constructor).toBe(error.constructor)
     expect(log(thrown)).not.toContain(SECRET)
-    expect(fetched).not.toHaveBeenCalled()
   })
 
-  // The runtime's own words, which differ; ours would say no more.
+  // The runtime's own words, which differ.
   test.each<[string, Untyped, RegExp]>([
     ['json that goes in circles', { json: circular }, /circular/i],
     ['json with a BigInt', { json: 1n }, /BigInt/],
-    ['a method that is none', { method: 'GET /' }, /method/],
-    ['a forbidden method', { method: 'TRACE' }, /TRACE/],
-    ['a mode that is none', { mode: 'open' }, /mode|open/],
-    ['credentials that are none', { credentials: true }, /credentials|true/],
-    ['a redirect that is none', { redirect: 'always' }, /redirect|always/],
-    ['a referrer that is none', { referrer: 'https://[' }, /referrer|URL/i],
+    ['a method that is none', { method: 'GET /' }, /^Expected method as fetch takes it/],
+    ['a forbidden method', { method: 'TRACE' }, /^Expected method as fetch takes it.*TRACE/],
+    ['a mode that is none', { mode: 'open' }, /^Expected mode as fetch takes it/],
+    ['credentials that are none', { credentials: true }, /^Expected credentials as fetch takes it/],
+    ['a redirect that is none', { redirect: 'always' }, /^Expected redirect as fetch takes it/],
+    [
+      'a referrer that is none',
+      { referrer: `https://[${SECRET}` },
+      /^Expected referrer as fetch takes it, got another value$/,
+    ],
   ])('%s', (_, options, message) => {
-    expect(() => events(FEED, options)).toThrow(TypeError)
-    expect(() => events(FEED, options)).toThrow(message)
-    expect(fetched).not.toHaveBeenCalled()
+    const thrown = thrownBy(() => events(FEED, options))
+    expect(thrown).toBeInstanceOf(TypeError)
+    expect(thrown.message).toMatch(message)
+    expect(log(thrown)).not.toContain(SECRET)
   })
 })
 
-test.each<EventsOptions>([
+test.each<Untyped>([
+  {},
   { retry: { jitter: 0 } },
-  { retry: { jitter: 1, maxRetries: 0, delay: 0, factor: 0, resetAfter: 0, statuses: [] } },
-  { retry: { maxRetries: Number.POSITIVE_INFINITY, maxDelay: Number.POSITIVE_INFINITY } },
-  { connectTimeout: 0.5, idleTimeout: Number.POSITIVE_INFINITY, maxEventSize: 1, dedupe: 0 },
-  { signal: null, body: null, headers: null as never, until: '' },
-])('the ends of the ranges are within them: %o', (options) => {
+  { retry: { jitter: 1, maxRetries: 0, delay: 0, maxDelay: 0, factor: 0, resetAfter: 0 } },
+  { retry: { maxRetries: Infinity } },
+  { retry: false, resume: 'same', until: { type: 'done' }, incomplete: 'deliver' },
+  { connectTimeout: 0.5, idleTimeout: () => undefined, maxEventSize: 1, authStatuses: [] },
+  { maxEventSize: Infinity, decode: { decode: () => 1 }, store: { get() {}, set() {} } },
+  { signal: null, body: null, headers: null, until: '' },
+  { json: null },
+  { json: 1, onEnd: 'reconnect', resume: 'same' },
+  { headers: { a: null, b: undefined, c: 1 } },
+  { headers: new Headers({ a: 'b' }) },
+  { body: { of: 'a framework' }, method: 'POST', fetch: fetched },
+  Object.fromEntries(
+    ['decode', 'retry', 'until', 'gate', 'maxRetries'].map((name) => [name, undefined]),
+  ),
+])('events() takes what can work: %o', (options) => {
   expect(() => events(FEED, options)).not.toThrow()
+  expect(() => events(new URL(FEED), options)).not.toThrow()
+  expect(() => events(() => '', options)).not.toThrow()
+})
+
+test('an iterator of headers is still whole when they are sent', async () => {
+  const sent = vi.fn(async (_url: string, _init: object) => new Response(null, { status: 204 }))
+  const headers = new Map([['x-a', '1']]).entries()
+  await events(FEED, { headers, fetch: sent })[Symbol.asyncIterator]().next()
+  expect(sent.mock.calls[0]?.[1]).toMatchObject({ headers: { 'x-a': '1' } })
 })
 
 test('in a page, a URL that cannot be parsed need not be absolute', () => {
   vi.stubGlobal('location', { href: 'https://example.com/page' })
-  expect(thrownBy('https://[')).toEqual(type('Expected a valid URL'))
+  expect(thrownBy(() => events('https://['))).toEqual(type('Expected a valid URL'))
 })
 
-describe('what a function makes is refused before its request', () => {
-  const rows: Row[] = [
-    ['a relative URL without a base', () => '/feed', {}, type('Expected a valid absolute URL')],
-    ['no URL', () => undefined, {}, type('Expected a valid absolute URL')],
+describe('an unknown option', () => {
+  test.each([
+    ['maxRetries', 'retry.maxRetries'],
+    ['maxretries', 'retry.maxRetries'],
+    ['retries', 'retry.maxRetries'],
+    ['maxAttempts', 'retry.maxRetries'],
+    ['delay', 'retry.delay'],
+    ['reconnectionTime', 'retry.delay'],
+    ['maxDelay', 'retry.maxDelay'],
+    ['dedupe', 'skip: dedupe(n)'],
+    ['schema', 'decode: validated(schema)'],
+    ['onInvalid', 'decode: validated(schema, { onInvalid })'],
+    ['pauseWhenHidden', 'gate: whenVisible()'],
+    ['openWhenHidden', 'gate: whenVisible()'],
+    ['waitForOnline', 'gate'],
+    ['idempotencyKey', "headers: { 'Idempotency-Key': key }"],
+    ['heartbeatTimeout', 'idleTimeout'],
+    ['onmessage', 'a for await loop'],
+    ['onMessage', 'a for await loop'],
+    ['onopen', 'onOpen'],
+    ['onerror', 'onReconnect, or a catch around the for await loop'],
+    ['withCredentials', "credentials: 'include'"],
+    ['timeout', 'connectTimeout or idleTimeout'],
+    ['methd', 'method'],
+    ['mehtod', 'method'],
+    ['Method', 'method'],
+    ['header', 'headers'],
+    ['haeders', 'headers'],
+    ['lastEventID', 'lastEventId'],
+    ['idleTimout', 'idleTimeout'],
+    ['connectTimeoutMs', 'connectTimeout'],
+    ['untill', 'until'],
+    ['bdoy', 'body'],
+    ['siganl', 'signal'],
+    ['onreconnect', 'onReconnect'],
+    ['resumes', 'resume'],
+    ['decoder', 'decode'],
+  ])('%s that is near to one of ours is refused by name', (name, meant) => {
+    const thrown = thrownBy(() => events(FEED, { [name]: 1 }))
+    expect(thrown).toEqual(type(`Unknown option ${name}: did you mean ${meant}?`))
+  })
+
+  test.each([
+    ['maxretries', ': did you mean retry.maxRetries?'],
+    ['retries', ': did you mean retry.maxRetries?'],
+    ['dely', ': did you mean retry.delay?'],
+    ['statuses', ': did you mean retry: (context) => …?'],
+    ['anything', ''],
+  ])('retry.%s is refused, since nobody else would take it', (name, meant) => {
+    const thrown = thrownBy(() => events(FEED, { retry: { [name]: 1 } as never }))
+    expect(thrown).toEqual(type(`Unknown option retry.${name}${meant}`))
+  })
+
+  test.each([
+    'adAuctionHeaders',
+    'agent',
+    'attributionReporting',
+    'baseURL',
+    'browsingTopics',
+    'cache',
+    'cf',
+    'client',
+    'compress',
+    'credentials',
+    'decompress',
+    'dispatcher',
+    'duplex',
+    'follow',
+    'fetchPriority',
+    'highWaterMark',
+    'hooks',
+    'integrity',
+    'keepalive',
+    'next',
+    'onRequest',
+    'params',
+    'prefixUrl',
+    'priority',
+    'proxy',
+    'query',
+    'reactNative',
+    'referrerPolicy',
+    'responseType',
+    'searchParams',
+    'size',
+    'targetAddressSpace',
+    'timeout',
+    'tls',
+    'unix',
+    'verbose',
+  ])('%s goes to fetch', async (name) => {
+    const sent = vi.fn(async (_url: string, _init: object) => new Response(null, { status: 204 }))
+    const value = {
+      cache: 'reload',
+      credentials: 'omit',
+      duplex: 'half',
+      referrerPolicy: 'origin',
+    }[name]
+    const given = value ?? (name === 'integrity' ? '' : name === 'priority' ? 'low' : false)
+    const options = { [name]: given, fetch: sent } as never
+    await events(FEED, options)[Symbol.asyncIterator]().next()
+    expect(sent.mock.calls[0]?.[1]).toHaveProperty(name, given)
+  })
+})
+
+describe('the other APIs check the same options', () => {
+  const live = (input: Untyped, options: Untyped) =>
+    new LiveEvents('key', { input, options }, true).subscribe(() => {})
+  const source = (input: Untyped, options: Untyped) => new EventSource(input, options)
+  const read = (_input: Untyped, options: Untyped) => readEvents([], options)
+  const parser = (_input: Untyped, options: Untyped) => new EventStreamParser(options)
+  const rows: [string, (input: Untyped, options: Untyped) => unknown, Untyped, Untyped, Error][] = [
+    ['EventSource', source, FEED, { idleTimeout: -1 }, range('Expected idleTimeout > 0, got -1')],
     [
-      'a URL that cannot be parsed',
-      async () => `https://${SECRET}:x`,
-      {},
-      type('Expected a valid absolute URL'),
+      'EventSource',
+      source,
+      FEED,
+      { retry: 3 },
+      type('Expected retry to be an object, a function or false, got number'),
     ],
+    [
+      'EventSource',
+      source,
+      FEED,
+      { headers: { 'X A': SECRET } },
+      type(LATIN.replace('X-A', 'X A')),
+    ],
+    [
+      'EventSource',
+      source,
+      FEED,
+      { credentials: 'include' },
+      type('Unknown option credentials: did you mean withCredentials?'),
+    ],
+    [
+      'EventSource',
+      source,
+      FEED,
+      { accept: () => true },
+      type('Unknown option accept: did you mean events(url, { accept })?'),
+    ],
+    [
+      'EventSource',
+      source,
+      FEED,
+      { onmessage() {} },
+      type("Unknown option onmessage: did you mean addEventListener('message', …)?"),
+    ],
+    [
+      'EventSource',
+      source,
+      FEED,
+      { sendURL: FEED },
+      type('Unknown option sendURL: did you mean sendUrl?'),
+    ],
+    ['EventSource', source, FEED, { sendUrl: 7 }, type('Expected sendUrl, got number')],
+    [
+      'EventSource',
+      source,
+      new Request(FEED),
+      {},
+      type('Expected a URL, got a Request. Take it apart: events(...fromRequest(request))'),
+    ],
+    ['useEvents', live, FEED, { limit: -1 }, range('Expected limit >= 0, got -1')],
+    [
+      'useEvents',
+      live,
+      FEED,
+      { limit: 1.5 },
+      range('Expected limit to be a whole number, got 1.5'),
+    ],
+    [
+      'useEvents',
+      live,
+      FEED,
+      { reduce: SECRET },
+      type('Expected reduce to be a function, got string'),
+    ],
+    [
+      'useEvents',
+      live,
+      FEED,
+      { onEvent: SECRET },
+      type('Expected onEvent to be a function, got string'),
+    ],
+    [
+      'useEvents',
+      live,
+      FEED,
+      { immediate: 0 },
+      type('Expected immediate to be a boolean, got number'),
+    ],
+    [
+      'useEvents',
+      live,
+      FEED,
+      { connectTimeout: Infinity },
+      range('Expected connectTimeout to be finite, got Infinity'),
+    ],
+    ['useEvents', live, FEED, { headers: { 'X A': SECRET } }, type(LATIN.replace('X-A', 'X A'))],
+    [
+      'useEvents',
+      live,
+      FEED,
+      { onMessage() {} },
+      type('Unknown option onMessage: did you mean onEvent?'),
+    ],
+    [
+      'useEvents',
+      live,
+      FEED,
+      { enabled: false },
+      type('Unknown option enabled: did you mean null for the URL?'),
+    ],
+    ['useEvents', live, `https://:${SECRET}@example.com`, {}, type(CREDENTIALS)],
+    ['readEvents', read, '', { maxEventSize: 0 }, range('Expected maxEventSize > 0, got 0')],
+    [
+      'readEvents',
+      read,
+      '',
+      { until: SECRET },
+      type('Unknown option until: did you mean events(url, { until })?'),
+    ],
+    [
+      'readEvents',
+      read,
+      '',
+      { oncomment() {} },
+      type('Unknown option oncomment: did you mean onComment?'),
+    ],
+    [
+      'EventStreamParser',
+      parser,
+      '',
+      { block: SECRET },
+      type('Expected block to be a function, got string'),
+    ],
+    [
+      'EventStreamParser',
+      parser,
+      '',
+      { maxBufferSize: 9 },
+      type('Unknown option maxBufferSize: did you mean maxEventSize?'),
+    ],
+    [
+      'EventStreamParser',
+      parser,
+      '',
+      { maxEventSize: 1.5 },
+      range('Expected maxEventSize to be a whole number, got 1.5'),
+    ],
+    [
+      'EventStreamParser',
+      parser,
+      '',
+      { incomplete: 'keep' },
+      type("Expected incomplete to be 'drop' or 'deliver', got 'keep'"),
+    ],
+    [
+      'EventStreamParser',
+      parser,
+      '',
+      { lastEventId: 7 },
+      type('Expected lastEventId to be a string, got number'),
+    ],
+  ]
+  test.each(rows)('%s', (_, run, input, options, error) => {
+    const thrown = thrownBy(() => run(input, options))
+    expect(thrown).toEqual(error)
+    expect(thrown.constructor).toBe(error.constructor)
+    expect(log(thrown)).not.toContain(SECRET)
+  })
+
+  test.each<[Untyped, Untyped, Error]>([
+    [FEED, { maxEventSize: -1 }, range('Expected maxEventSize > 0, got -1')],
+    [FEED, { onmessage: SECRET }, type('Expected onmessage to be a function, got string')],
+    [FEED, { onMessage() {} }, type('Unknown option onMessage: did you mean onmessage?')],
+    [FEED, { headers: { 'X A': SECRET } }, type(LATIN.replace('X-A', 'X A'))],
+    [FEED, { method: 'GET', body: SECRET }, type(NO_BODY('GET'))],
+    [
+      FEED,
+      { signal: new AbortController() },
+      type('Expected signal to be an AbortSignal, got object. Pass its signal'),
+    ],
+    [`https://:${SECRET}@example.com`, {}, type(CREDENTIALS)],
+    ['/feed', {}, type('Expected a valid absolute URL')],
+  ])(
+    'fetchEventSource rejects at once, without a word to onerror',
+    async (input, options, error) => {
+      const onerror = vi.fn()
+      const thrown = await failureOf(fetchEventSource(input, { onerror, ...options }))
+      expect(thrown).toEqual(error)
+      expect(onerror).not.toHaveBeenCalled()
+      expect(log(thrown)).not.toContain(SECRET)
+    },
+  )
+
+  test('but a change of the import does for the users of fetchEventSource', async () => {
+    const fetch = async () => stream([])
+    const options = { retries: 3, timeout: 5, onmessage: null, onerror: null, fetch } as Untyped
+    await expect(fetchEventSource(FEED, options)).resolves.toBeUndefined()
+  })
+
+  test('and whatever is a URL to the standard is one to EventSource', () => {
+    const source = new EventSource({ toString: () => FEED } as never, {
+      fetch: () => new Promise(() => {}),
+      withCredentials: 'yes' as never,
+    })
+    source.close()
+    expect(source.url).toBe(FEED)
+  })
+})
+
+describe('the parts check theirs', () => {
+  test.each<[string, () => unknown, Error]>([
+    ['dedupe', () => dedupe(0), range('Expected the count of dedupe() > 0, got 0')],
+    [
+      'dedupe',
+      () => dedupe(1.5),
+      range('Expected the count of dedupe() to be a whole number, got 1.5'),
+    ],
+    [
+      'dedupe',
+      () => dedupe(undefined as never),
+      type('Expected the count of dedupe() to be a number, got null'),
+    ],
+    ['whenVisible', () => whenVisible({ after: -1 }), range('Expected after >= 0, got -1')],
+    [
+      'whenVisible',
+      () => whenVisible({ after: Number.POSITIVE_INFINITY }),
+      range('Expected after to be finite, got Infinity'),
+    ],
+    [
+      'validated',
+      () => validated({ a: SECRET } as never),
+      type('Expected validated() to get a Standard Schema or a map of them, got another value'),
+    ],
+    [
+      'validated',
+      () => validated({}, { onInvalid: 'drop' as never }),
+      type("Expected onInvalid to be 'throw' or 'skip', got 'drop'"),
+    ],
+  ])('%s', (_, run, error) => {
+    expect(thrownBy(run)).toEqual(error)
+  })
+})
+
+describe('what a function makes is refused before its request, for good', () => {
+  const ABSOLUTE = type('Expected a valid absolute URL')
+  const rows: Row[] = [
+    ['a relative URL without a base', () => '/feed', {}, ABSOLUTE],
+    ['no URL', () => undefined, {}, type('Expected a URL, got undefined')],
+    [
+      'a Request',
+      () => new Request(FEED),
+      {},
+      type('Expected a URL, got a Request. Take it apart: events(...fromRequest(request))'),
+    ],
+    ['a URL that cannot be parsed', async () => `https://${SECRET}:x`, {}, ABSOLUTE],
     [
       'an unsupported scheme',
       () => `ftp://example.com/${SECRET}`,
@@ -393,14 +860,6 @@ describe('what a function makes is refused before its request', () => {
       {},
       type(CREDENTIALS),
     ],
-    ['a consumed Request', () => used(), {}, type(USED)],
-    [
-      'a GET Request, beside a body',
-      () => new Request(FEED),
-      { body: SECRET },
-      type(NO_BODY('GET')),
-    ],
-    ['a GET Request, beside json', () => new Request(FEED), { json: SECRET }, type(NO_BODY('GET'))],
     [
       'a header value beyond Latin-1',
       FEED,
@@ -412,6 +871,12 @@ describe('what a function makes is refused before its request', () => {
       FEED,
       { headers: async () => [['X-A', `a\n${SECRET}`]] },
       type(LATIN),
+    ],
+    [
+      'a promise for a header',
+      FEED,
+      { headers: () => ({ 'X-A': Promise.resolve(SECRET) }) },
+      type('Expected header "X-A" to be a string, got promise'),
     ],
     [
       'a string for headers',
@@ -428,204 +893,33 @@ describe('what a function makes is refused before its request', () => {
     ],
   ]
   test.each(rows)('%s', async (_, input, options, error) => {
-    const thrown = await firstOf(input, { ...options, retry: () => 0 })
+    const retry = vi.fn(() => 0)
+    const thrown = await failureOf(
+      events(input, { ...options, retry })
+        [Symbol.asyncIterator]()
+        .next(),
+    )
     expect(thrown).toEqual(error)
     expect(thrown.constructor).toBe(error.constructor)
     expect(log(thrown)).not.toContain(SECRET)
-    expect(fetched).not.toHaveBeenCalled()
+    expect(retry).not.toHaveBeenCalled()
   })
 
   test.each<[string, Untyped, RegExp]>([
     ['json that goes in circles', { json: () => circular }, /circular/i],
     ['json with a BigInt', { json: async () => ({ a: 1n }) }, /BigInt/],
   ])('%s', async (_, options, message) => {
-    const thrown = await firstOf(FEED, options)
+    const thrown = await failureOf(events(FEED, options)[Symbol.asyncIterator]().next())
     expect(thrown).toBeInstanceOf(TypeError)
     expect(thrown.message).toMatch(message)
-    expect(fetched).not.toHaveBeenCalled()
   })
 
-  const failure = new Error('of the caller')
-  const fails = () => Promise.reject(failure)
-  test.each<[string, Untyped, Untyped]>([
-    ['input', fails, {}],
-    ['body', FEED, { body: fails }],
-    ['json', FEED, { json: fails }],
-  ])('an error of the %s function ends the stream, itself', async (_, input, options) => {
-    expect(await firstOf(input, { ...options, retry: () => 0 })).toBe(failure)
-    expect(fetched).not.toHaveBeenCalled()
-  })
-})
-
-describe('a fetch that is unusable', () => {
-  const BODY =
-    'Expected a Response whose body is a ReadableStream, got none. Pass a fetch that streams'
-  const eventStream = new Headers({ 'content-type': 'text/event-stream' })
-  const rows: [string, unknown, string][] = [
-    ['nothing', undefined, 'Expected fetch to return a Response, got undefined'],
-    ['null', null, 'Expected fetch to return a Response, got object'],
-    ['text', SECRET, 'Expected fetch to return a Response, got string'],
-    ['parsed JSON', { token: SECRET }, 'Expected fetch to return a Response, got object'],
-    [
-      'headers as a record',
-      { status: 200, headers: { 'content-type': 'text/event-stream' } },
-      'Expected fetch to return a Response, got object',
-    ],
-    ['a body that is text', { status: 200, headers: eventStream, body: SECRET }, BODY],
-    [
-      'a body that is a Node stream',
-      { status: 200, headers: eventStream, body: { on() {}, pipe() {} } },
-      BODY,
-    ],
-    ['no word of a body', { status: 200, headers: eventStream }, BODY],
-  ]
-  test.each(rows)(
-    'because it gives %s ends the stream without a retry',
-    async (_, answer, message) => {
-      const calls = vi.fn(async () => answer)
-      const thrown = await firstOf(FEED, { fetch: calls as Untyped, retry: {} })
-      expect(thrown).toEqual(type(message))
-      expect(log(thrown)).not.toContain(SECRET)
-      expect(calls).toHaveBeenCalledTimes(1)
-    },
-  )
-
-  test('because it throws at once is a network error, as if it had rejected', async () => {
-    const cause = new Error('of the caller')
-    const fetch = () => {
-      throw cause
-    }
-    expect(await firstOf(FEED, { fetch })).toMatchObject({ code: 'network', cause })
-  })
-})
-
-describe('a response that is no event stream', () => {
-  const answer = (text: string | null, contentType: string, status = 200) =>
-    new Response(text, { status, headers: contentType ? { 'content-type': contentType } : {} })
-  const rows: [string, () => Response, object][] = [
-    [
-      'a login page with status 200',
-      () => answer('<h1>Log in</h1>', 'text/html; charset=utf-8'),
-      {
-        code: 'content-type',
-        status: 200,
-        body: '<h1>Log in</h1>',
-        message:
-          'Expected content-type text/event-stream, got text/html; charset=utf-8: a login page, or the wrong URL?',
-      },
-    ],
-    [
-      'JSON',
-      () => answer('{"error":"no"}', 'application/json'),
-      {
-        code: 'content-type',
-        body: '{"error":"no"}',
-        message: 'Expected content-type text/event-stream, got application/json',
-      },
-    ],
-    [
-      'a type that only begins like it',
-      () => answer('', 'text/event-streams'),
-      {
-        code: 'content-type',
-        message: 'Expected content-type text/event-stream, got text/event-streams',
-      },
-    ],
-    [
-      'no type',
-      () => answer(null, ''),
-      { code: 'content-type', message: 'Expected content-type text/event-stream, got none' },
-    ],
-    [
-      'an error page',
-      () => new Response('gone', { status: 410, statusText: 'Gone' }),
-      { code: 'status', status: 410, body: 'gone', message: 'Expected status 200, got 410 Gone' },
-    ],
-    [
-      'an event stream with another status',
-      () => answer('data: 1\n\n', 'text/event-stream', 201),
-      { code: 'status', status: 201, message: 'Expected status 200, got 201' },
-    ],
-  ]
-  test.each(rows)('but %s says what came, and is not retried', async (_, make, expected) => {
-    const { fetch, requests } = answering(make())
-    const thrown = await firstOf(`${FEED}?token=${SECRET}`, {
-      fetch,
-      headers: { Authorization: SECRET },
-      retry: {},
-    })
-    expect(thrown).toMatchObject({ name: 'SseError', retriable: false, attempt: 1, ...expected })
-    expect(log(thrown)).not.toContain(SECRET)
-    expect(requests.length).toBe(1)
-  })
-
-  test.each(['TEXT/Event-Stream', 'text/event-stream;charset=utf-8', ' text/event-stream ; x=y'])(
-    'is not one of the type %s',
-    async (contentType) => {
-      const { fetch } = answering(answer('data: 1\n\n', contentType))
-      const story: string[] = []
-      await follow(events(FEED, { fetch, onEnd: 'complete' }), story)
-      expect(story).toEqual(['message:1', 'done'])
-    },
-  )
-})
-
-describe('a stream that is odd', () => {
-  const story = async (options: EventsOptions, ...chunks: (string | Uint8Array)[]) => {
-    const lines: string[] = []
-    const { fetch } = answering(stream(chunks))
-    await follow(events(FEED, { fetch, onEnd: 'complete', ...options }), lines)
-    return lines
-  }
-
-  test('with no body at all, or an empty one, is a complete stream without events', async () => {
-    const headers = { 'content-type': 'text/event-stream' }
-    for (const empty of [null, '', body([])]) {
-      const { fetch } = answering(new Response(empty, { headers }))
-      const lines: string[] = []
-      await follow(events(FEED, { fetch, onEnd: 'complete' }), lines)
-      expect(lines).toEqual(['done'])
-    }
-  })
-
-  test('with a line that never ends stops at the limit', async () => {
-    let pulls = 0
-    const endless = new ReadableStream<Uint8Array>(
-      {
-        pull(controller) {
-          pulls++
-          controller.enqueue(new Uint8Array(1024).fill(97))
-        },
-      },
-      { highWaterMark: 0 },
-    )
-    const headers = { 'content-type': 'text/event-stream' }
-    const { fetch, requests } = answering(new Response(endless, { headers }))
-    const thrown = await firstOf(FEED, { fetch, retry: {}, maxEventSize: 10_000 })
-    expect(thrown).toMatchObject({
-      code: 'too-large',
-      retriable: false,
-      message:
-        'Expected an event of at most 10000 characters, got more. Raise maxEventSize if the server is right',
-    })
-    expect([pulls, requests.length]).toEqual([10, 1])
-  })
-
-  test('with bytes that are no UTF-8 has replacement characters, and goes on', async () => {
-    const broken = new Uint8Array(
-      [...'data: '].map((c) => c.charCodeAt(0)).concat(0xff, 0xc3, 10, 10),
-    )
-    expect(await story({}, broken, 'data: 2\n\n')).toEqual([
-      'message:\ufffd\ufffd',
-      'message:2',
-      'done',
-    ])
-  })
-
-  test('with fields that nobody knows ignores them', async () => {
-    expect(await story({}, 'foo: bar\ndata: 1\nnonsense\n\n{"a":1}\n\n')).toEqual([
-      'message:1',
-      'done',
-    ])
+  test.each(['a string', 7, { status: 200 }])('%j from a policy', async (answer) => {
+    const fetch = vi.fn(() => Promise.reject(new TypeError('fetch failed')))
+    const retry = () => (typeof answer === 'number' ? -answer : answer) as never
+    const thrown = await failureOf(events(FEED, { fetch, retry })[Symbol.asyncIterator]().next())
+    expect(thrown).toBeInstanceOf(TypeError)
+    expect(thrown.message).toMatch(/^Expected retry to return milliseconds or false, got/)
+    expect(fetch).toHaveBeenCalledTimes(1)
   })
 })

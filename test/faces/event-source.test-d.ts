@@ -5,7 +5,7 @@ import {
   type OpenEvent,
   type SseError,
   type SseErrorEvent,
-} from '../src'
+} from '../../src'
 
 declare const source: EventSource
 

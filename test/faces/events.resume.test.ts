@@ -3,7 +3,6 @@ import type { Attempt, Resume } from '../../src/transport/request'
 import { type Answer, follow, type Sent } from '../support/fetch'
 import {
   type AnyOptions,
-  FEED,
   failureOf,
   from,
   idOf,

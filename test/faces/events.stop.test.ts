@@ -573,6 +573,20 @@ describe('fail()', () => {
     expect(run.story).toEqual(['fetch', 'reconnect:refused:1000', 'fetch', 'throws:network'])
   })
 
+  test('is no word any more once reconnect() has been called after it', async () => {
+    const run = await play([live().response, reset()], { method: 'POST' })
+    run.source.fail(reason)
+    await settled()
+    run.source.reconnect()
+    await run.followed
+    expect(run.story).toEqual(['fetch', 'reconnect:refused:1000', 'fetch', 'throws:network'])
+    const other = await play([live().response, reset()], { method: 'POST' })
+    other.source.fail(reason)
+    other.source.reconnect()
+    await other.followed
+    expect(other.story).toEqual(['fetch', 'fetch', 'throws:network'])
+  })
+
   test('is no progress, however often: no hot loop', async () => {
     const refusing = () => stream(['event: refused\ndata: no\n\n'], 'stall')
     const { source, story } = prepare(Array.from({ length: 8 }, refusing))

@@ -595,6 +595,13 @@ describe('the headers', () => {
     ['accept: text/event-stream'],
   )
 
+  fixed(
+    'so is one that is seeded',
+    requests({ headers: { 'last-event-id': '\u2026' } }, ''),
+    ['accept: text/event-stream, last-event-id: \xe2\x80\xa6', 'resolved:undefined'],
+    [],
+  )
+
   identical(
     'they are those of the call, whatever becomes of the object',
     (subject, story) => {

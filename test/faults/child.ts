@@ -16,7 +16,10 @@ export async function runChild(
   const code = built.get(program.href) ?? bundle(program)
   built.set(program.href, code)
   const source = await code
-  const child = spawn(process.execPath, [...flags, '--input-type=module', '-', ...args])
+  const child = spawn(process.execPath, [...flags, '--input-type=module', '-', ...args], {
+    // What a developer is told on the console is no error.
+    env: { ...process.env, NODE_ENV: 'production' },
+  })
   let text = ''
   let errors = ''
   child.stdout.on('data', (bytes) => {

@@ -1,11 +1,17 @@
-import { describe, expect, test } from 'vitest'
-import { fetchEventSource } from '../../src/fetch-event-source'
-import { EventSource, type EventsOptions, events, type ServerSentEvent } from '../../src/index'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { EventSource } from '../../src/faces/event-source'
+import { type EventsOptions, events } from '../../src/faces/events'
+import { fetchEventSource } from '../../src/faces/fetch-event-source'
+import type { ServerSentEvent } from '../../src/parser/event'
+import { dedupe } from '../../src/parts/dedupe'
+import { hurry } from './hurry'
 import { Random, seedOf } from './random'
 import { FAULTS, type FaultServer, serveFaults, TYPES } from './server'
 
-/** Near zero, so that a thousand faults cost seconds. */
+/** Near zero, so that a thousand faults cost seconds: no wait after a clean end is below 100 ms. */
 const retry = { delay: 1, jitter: 0, factor: 1 }
+const SPEED = 100
+beforeEach(() => hurry(SPEED))
 /** A stall before the headers is for the one, a stall after them for the other. */
 const timeouts = { connectTimeout: 40, idleTimeout: 40 }
 
@@ -74,7 +80,7 @@ const fetchEvents: Consumer = async (url, take) => {
     const attempt = new AbortController()
     const alive = () => {
       clearTimeout(silence)
-      silence = setTimeout(() => attempt.abort(), timeouts.idleTimeout)
+      silence = setTimeout(() => attempt.abort(), timeouts.idleTimeout * SPEED)
     }
     alive()
     await fetchEventSource(url, {
@@ -132,7 +138,7 @@ describe('a server that replays around the resume point', () => {
 
   test(`doubles nothing with a dedupe window, seed ${seed}`, async () => {
     const server = await serveFaults({ ...replaying, seed })
-    await arriveOnce(server, 10_000, consume({ dedupe: 20 }))
+    await arriveOnce(server, 10_000, consume({ skip: dedupe(20) }))
     expect(server.faults.length).toBeGreaterThan(100)
   })
 
@@ -168,7 +174,7 @@ describe('a consumer that interrupts at random loses nothing and doubles nothing
           if (way === 'break') return false
           if (way === 'throw') throw new Error('the consumer failed')
           // In the middle of whatever the stream does then: a read, a wait, a request.
-          if (way === 'soon') setTimeout(() => stream.reconnect(), random.integer(0, 5))
+          if (way === 'soon') setTimeout(() => stream.reconnect(), random.integer(0, 5) * SPEED)
         }
         return false
       }
@@ -214,7 +220,7 @@ describe('a consumer that interrupts at random loses nothing and doubles nothing
             // In the middle of a batch: what has come after this event has to come again.
             const way = random.pick(['reconnect', 'reopen', 'close'])
             if (way !== 'reconnect') source.close()
-            if (way === 'close') setTimeout(() => source.reconnect(), random.integer(0, 5))
+            if (way === 'close') setTimeout(() => source.reconnect(), random.integer(0, 5) * SPEED)
             else source.reconnect()
           }
           for (const type of TYPES) source.addEventListener(type, listener)

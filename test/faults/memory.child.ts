@@ -2,9 +2,12 @@
  * Consumes a stream and reports what it took: `node - <url> <options as JSON>`. The figure is that
  * of live memory, with the garbage collected before each look, over what it was at the start.
  */
-import { events, SseError } from '../../src/index'
+import { SseError } from '../../src/errors'
+import { events } from '../../src/faces/events'
+import { dedupe } from '../../src/parts/dedupe'
 
 const [url = '', json = '{}'] = process.argv.slice(2)
+const { dedupe: count, hears, maxEventSize } = JSON.parse(json)
 const collect = (globalThis as unknown as { gc: () => void }).gc
 const live = () => {
   collect()
@@ -25,7 +28,13 @@ const look = () => {
 }
 const timer = setInterval(look, 50)
 try {
-  for await (const batch of events(url, { retry: false, ...JSON.parse(json) }).batches()) {
+  const stream = events(url, {
+    retry: false,
+    maxEventSize,
+    skip: count && dedupe(count),
+    onComment: hears && (() => {}),
+  })
+  for await (const batch of stream.batches()) {
     received += batch.length
     if (batch.at(-1)?.data === 'stop') break
   }

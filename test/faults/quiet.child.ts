@@ -3,7 +3,7 @@
  * of JSON, and has nothing more to do. `node - <url>`
  */
 import { getEventListeners, setMaxListeners } from 'node:events'
-import { fetchEventSource } from '../../src/fetch-event-source'
+import { fetchEventSource } from '../../src/faces/fetch-event-source'
 import { EventSource, type EventsOptions, events } from '../../src/index'
 
 const [base = ''] = process.argv.slice(2)

@@ -5,7 +5,7 @@ import { SseError } from '../../src/errors'
 import { EventSource } from '../../src/faces/event-source'
 import { type EventsOptions, events } from '../../src/faces/events'
 import { fetchEventSource } from '../../src/faces/fetch-event-source'
-import { answering, type Answer as Response_ } from '../support/fetch'
+import { answering, type Answer as Reply } from '../support/fetch'
 import { live, stream as streamOf } from '../support/response'
 import {
   type Answer,
@@ -171,7 +171,7 @@ describe('no unsafe repeat: the table in docs/reliability.md', () => {
   }
 
   // The waits are those of the default policy.
-  beforeEach(() => hurry(100))
+  beforeEach(() => hurry(1000))
 
   /** Meets the outcome so many times in a row, and then an end that is well. */
   async function attempts(method: string, outcome: Outcome, times: number, more: EventsOptions) {
@@ -237,7 +237,7 @@ describe('no unsafe repeat: the table in docs/reliability.md', () => {
         const verdict = verdictOf(cell)
         if (!verdict) continue
         const title = `${method}${'resume' in options ? ' with resume' : ''}`
-        test.concurrent(`${title}: ${name} ${detail}: ${cell}`, async ({ expect }) => {
+        test(`${title}: ${name} ${detail}: ${cell}`, async () => {
           const { again, atOnce, end } = verdict
           // More than any number of the table, or enough to be told from it.
           const times = again < Number.POSITIVE_INFINITY ? 8 : 3
@@ -423,7 +423,7 @@ describe('what is progress: the table in docs/reliability.md', () => {
   const one = 'id: 1\ndata: 1\n\n'
   const two = 'id: 2\ndata: 2\n\n'
   /** The connection before the trouble, and the one after it. */
-  const connections: Record<string, [before: Response_, after: Response_]> = {
+  const connections: Record<string, [before: Reply, after: Reply]> = {
     'stayed open as long as the wait before it, at least 1 s, at most 5 s': [
       streamOf([one]),
       () => {
@@ -445,7 +445,7 @@ describe('what is progress: the table in docs/reliability.md', () => {
   })
 
   test.each(rows)('%s: %s', async (did, count) => {
-    const [before, after] = connections[did as string] as [Response_, Response_]
+    const [before, after] = connections[did as string] as [Reply, Reply]
     const { fetch } = answering(before, new Error('no network'), new Error('no network'), after)
     const failures: number[] = []
     const source = events('http://x/', {

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
-import { EventStreamDecoder } from '../../src/decoder'
-import type { ServerSentEvent } from '../../src/parser'
-import { ours, theirs } from '../support/parsers'
+import { EventStreamDecoder } from '../../src/parser/decoder'
+import type { ServerSentEvent } from '../../src/parser/event'
+import { readEvents } from '../../src/parser/read'
+import { tell, theirs } from '../support/parsers'
 import { interpret } from './reference'
 
 const encoder = new TextEncoder()
@@ -59,30 +60,48 @@ async function decoded(chunks: readonly Uint8Array[]): Promise<ServerSentEvent[]
   return events
 }
 
+async function iterated(chunks: readonly Uint8Array[]): Promise<ServerSentEvent[]> {
+  const events: ServerSentEvent[] = []
+  for await (const event of readEvents(chunks)) events.push(event)
+  return events
+}
+
 /** Any bytes, in any chunks, come to what the standard says; so they do by another's parser. */
 export const parser = {
   name: 'parser',
-  arbitrary: fc.tuple(wire, cuts),
-  async check([bytes, shares]: [Uint8Array, number[]]): Promise<void> {
-    const expected = interpret(bytes)
+  arbitrary: fc.tuple(wire, cuts, fc.option(fc.integer({ min: 1, max: 30 }), { nil: undefined })),
+  async check([bytes, shares, max]: [Uint8Array, number[], number | undefined]): Promise<void> {
+    const { events, lastEventId, reconnectionTime } = interpret(bytes)
     const chunks = cut(bytes, shares)
     const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
-    same('the standard, in one chunk', ours([bytes]), expected)
-    same('the standard, in chunks', ours(chunks), expected)
-    same(
-      'the standard, byte by byte',
-      ours([...bytes].map((byte) => Uint8Array.of(byte))),
-      expected,
-    )
-    same('the standard, as text', ours([text]), expected)
-    same('the standard, by the decoder', await decoded(chunks), expected.events)
+    same('the standard, by the decoder', await decoded(chunks), events)
+    same('the standard, by readEvents', await iterated(chunks), events)
     // It takes the characters of a BOM's bytes for a BOM.
     if (!text.startsWith('\u00ef\u00bb\u00bf')) {
-      same('eventsource-parser', ours([text]), theirs([text]))
+      same('eventsource-parser', { events, lastEventId, reconnectionTime }, theirs([text]))
+    }
+    const ways = {
+      'in one chunk': [bytes],
+      'in chunks': chunks,
+      'byte by byte': [...bytes].map((byte) => Uint8Array.of(byte)),
+      'as text': [text],
+      'letter by letter': text.split(''),
+    }
+    for (const deliver of [false, true]) {
+      const expected = interpret(bytes, { max, deliver })
+      for (const [way, chunks] of Object.entries(ways)) {
+        for (const ask of ['each', 'last'] as const) {
+          for (const throwing of [false, true]) {
+            const { buffered, ...got } = tell(chunks, { max, deliver }, ask, throwing)
+            same(`the standard, ${way}${deliver ? ', to its end' : ''}`, got, expected)
+            if (deliver) same('the end', buffered, 0)
+          }
+        }
+      }
     }
   },
   /** A row for `test/corpus.ts`, with what the standard says. */
-  report([bytes]: [Uint8Array, number[]]): string {
+  report([bytes]: [Uint8Array, number[], number | undefined]): string {
     const { events, lastEventId, reconnectionTime } = interpret(bytes)
     const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
     const exact = encoder.encode(text).join() === bytes.join()

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest'
-import { bearer } from '../../src/auth'
+import { bearer } from '../../src/auth/bearer'
 import { events } from '../../src/index'
 import { stream } from '../support/response'
 import { refresh } from './samples/tabs'

@@ -2,7 +2,9 @@ import { expect, test, vi } from 'vitest'
 import { events, type RetryPolicy } from '../../src/index'
 import { answering } from '../support/fetch'
 import { serve } from '../support/server'
+import { model } from './model'
 import { app, news, publish } from './samples/express-feed'
+import { fromOffsets, search, since, withoutControl } from './samples/places'
 
 const retry = { delay: 5, jitter: 0 }
 
@@ -63,4 +65,65 @@ test('a policy of your own sees the failure, and says how long to wait or when t
     [503, 2, true],
     [503, 3, true],
   ])
+})
+
+const json = (value: object, type?: string) =>
+  `${type ? `event: ${type}\n` : ''}data: ${JSON.stringify(value)}\n\n`
+const soon = 'retry: 1\n\n'
+
+test('a place in the query: the next request asks for what came after the last item', async () => {
+  const { url, lines, asked } = await model(
+    { chunks: [soon, json({ id: 7 }), json({ id: 8 })], after: 'cut' },
+    { chunks: [json({ id: 9 })] },
+  )
+  const ids: number[] = []
+  for await (const { data } of since(`${url}/feed`)) {
+    ids.push(data.id)
+    if (data.id === 9) break
+  }
+  expect(ids).toEqual([7, 8, 9])
+  expect(lines).toEqual(['GET /feed', 'GET /feed?since_id=8'])
+  expect(asked[1]?.headers['last-event-id']).toBeUndefined()
+})
+
+test('a place in the query, after a POST: what is left is asked for by a GET', async () => {
+  const { url, lines } = await model(
+    { chunks: [soon, json({ id: 7 }), json({ id: 8 })], after: 'cut' },
+    { chunks: [json({ id: 9 }), json({}, 'done')] },
+  )
+  const ids: number[] = []
+  for await (const { data } of search(`${url}/search`, 'tea')) if (data.id) ids.push(data.id)
+  expect(ids).toEqual([7, 8, 9])
+  expect(lines).toEqual(['POST /search', 'GET /search?since_id=8'])
+})
+
+test('the IDs of control events are no place: Last-Event-ID is that of the last other one', async () => {
+  const { url, asked } = await model(
+    { chunks: [soon, 'id: 7\ndata: a\n\n', 'id: c1\nevent: control\ndata: hi\n\n'], after: 'cut' },
+    { chunks: ['id: 8\ndata: b\n\n'] },
+  )
+  const seen: string[] = []
+  for await (const { data } of withoutControl(url)) {
+    seen.push(data)
+    if (data === 'b') break
+  }
+  expect(seen).toEqual(['a', 'hi', 'b'])
+  expect(asked.map(({ headers }) => headers['last-event-id'])).toEqual([undefined, '7'])
+})
+
+test('an offset in an event after its data: a cut between the two brings the data again', async () => {
+  const { url, lines } = await model(
+    {
+      chunks: [soon, json({ key: 'a' }), json({ offset: '1' }, 'control'), json({ key: 'b' })],
+      after: 'cut',
+    },
+    { chunks: [json({ key: 'b' }), json({ offset: '2' }, 'control'), json({ key: 'c' })] },
+  )
+  const keys: string[] = []
+  for await (const { key } of fromOffsets(url)) {
+    keys.push(key)
+    if (key === 'c') break
+  }
+  expect(keys).toEqual(['a', 'b', 'c'])
+  expect(lines).toEqual(['GET /?offset=-1', 'GET /?offset=1'])
 })

@@ -1,353 +1,292 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { SseError } from '../src/errors'
-import type { Gate } from '../src/gate'
-import type { ServerSentEvent } from '../src/parser'
-import { Place } from '../src/place'
-import {
-  planSession,
-  SessionControl,
-  type SessionPlan,
-  type Step,
-  type StreamOptions,
-  session,
-} from '../src/session'
-import { type Answer, answering } from './support/fetch'
-import { live, stream } from './support/response'
+import { describe, expect, test, vi } from 'vitest'
+import { SseError } from '../../src/errors'
+import { Cursor } from '../../src/session/cursor'
+import { planStream } from '../../src/session/plan'
+import { type AnySession, Session, type SessionPlan } from '../../src/session/session'
+import { type Answer, answering } from '../support/fetch'
+import { type AnyOptions, FEED, failureOf, ownTheClock, reset, settled, status } from '../support/play'
+import { live, stream } from '../support/response'
 
-const FEED = 'https://example.com/feed'
+// What a face sees of a session.
 
-beforeEach(() => {
-  vi.useFakeTimers()
-  vi.spyOn(Math, 'random').mockReturnValue(0)
-})
-afterEach(() => {
-  expect(vi.getTimerCount()).toBe(0)
-  vi.useRealTimers()
-  vi.restoreAllMocks()
-})
+ownTheClock()
 
-const settled = () => vi.advanceTimersByTimeAsync(0)
-const status = (code: number) => new Response(null, { status: code })
+const END = Symbol('end')
 
-type Events = { type: 'events'; events: ServerSentEvent<string, unknown>[] }
-
-/** The steps, and what is read at them, as one story. */
-async function* all(
-  steps: ReturnType<typeof session<unknown>>,
-): AsyncGenerator<Step<unknown> | Events, void, void> {
-  let next = steps.next()
-  try {
-    for (let result = await next; !result.done; result = await next) {
-      const step = result.value
-      try {
-        yield step
-        if (step.type === 'open') {
-          for (let events = await step.read(); events; events = await step.read()) {
-            yield { type: 'events', events }
-          }
-        }
-        next = steps.next()
-      } catch (thrown) {
-        next = steps.throw(thrown)
-      }
-    }
-  } finally {
-    await steps.return()
-  }
-}
-
-function tell(step: Step<unknown> | Events): string {
-  switch (step.type) {
-    case 'events':
-      return `events:${step.events.map(({ data }) => data).join()}`
-    case 'waiting':
-      return `waiting:${step.error?.code ?? 'end'}:${step.delay}:${step.attempt}`
-    default:
-      return step.type
-  }
-}
-
-function prepare(
-  answers: Answer[],
-  options: StreamOptions<unknown> = {},
-  extra: Partial<SessionPlan<unknown>> = {},
-) {
-  const story: string[] = []
+/** A session as a face makes one, which hands over the data of each event. */
+function prepare(answers: Answer[], options: AnyOptions = {}, extra: Partial<SessionPlan> = {}) {
   const { fetch, requests } = answering(...answers)
-  const plan = { ...planSession(FEED, { fetch, ...options }), ...extra }
-  const control = new SessionControl()
-  const place = new Place(options.lastEventId)
-  const steps = all(session(plan, place, control))
-  const run = async () => {
-    try {
-      for await (const step of steps) {
-        story.push(tell(step))
-        if (step.type === 'events') for (const event of step.events) place.deliver(event)
-      }
-      story.push('done')
-    } catch (error) {
-      story.push(`throws:${Object(error).code ?? error}`)
-    }
+  const plan: SessionPlan = {
+    ...planStream(FEED, { fetch, ...options } as never, 1000, {} as never),
+    ...extra,
   }
-  return { story, requests, control, place, steps, run }
+  const cursor = new Cursor(options.lastEventId, !!options.cursor)
+  const session: Session<string | typeof END> = new Session<string | typeof END>(
+    plan,
+    cursor,
+    (own) => plan.take(own)?.data,
+    END,
+  )
+  return { session, cursor, requests }
 }
 
-describe('the steps', () => {
-  test('of a stream that is cut and resumed, then ended', async () => {
-    const { story, run } = prepare([
-      stream(['data: 1\n\ndata: 2\n\n', 'data: 3\n\n'], new TypeError('terminated')),
+/** What `changed` is told, with all that a face shows of it. */
+function told(session: AnySession): string {
+  const { status, retryAt, error, response, failures, attempt, over } = session
+  const line = [status, `#${attempt}`]
+  if (retryAt !== undefined) line.push(`in ${retryAt - Date.now()}`)
+  if (failures) line.push(`failures ${failures}`)
+  if (error) line.push(error.code)
+  if (response) line.push(`response ${response.status}`)
+  if (over) line.push(`over ${over.reason}`)
+  return line.join(' ')
+}
+
+describe('changed', () => {
+  test('is called at each transition, when the state is whole', async () => {
+    const story: string[] = []
+    const changed = (own: AnySession) => void story.push(told(own))
+    const answers = [
       status(503),
-      stream(['data: 4\n\n']),
-      status(404),
-    ])
-    const ran = run()
-    await vi.advanceTimersByTimeAsync(60_000)
-    await ran
-    expect(story).toEqual([
-      'connecting',
-      'open',
-      'events:1,2',
-      'events:3',
-      'waiting:network:1000:1',
-      'connecting',
-      'waiting:status:2000:2',
-      'connecting',
-      'open',
-      'events:4',
-      'waiting:end:1000:3',
-      'connecting',
-      'throws:status',
-    ])
-  })
-
-  test('of an attempt that is answered at once have no wait', async () => {
-    const { story, run } = prepare([status(401), status(404)], { headers: () => ({}) })
-    await run()
-    expect(story).toEqual(['connecting', 'connecting', 'throws:status'])
-  })
-
-  test('have no empty batch', async () => {
-    const { story, run } = prepare([stream(['data: end\n\n'])], { until: 'end' })
-    await run()
-    expect(story).toEqual(['connecting', 'open', 'done'])
-  })
-})
-
-describe('the control', () => {
-  test('is aborted when the session ends, whatever way', async () => {
-    const ends: [Answer[], StreamOptions<unknown>][] = [
-      [[stream([])], { onEnd: 'complete' }],
-      [[status(404)], {}],
-      [[status(204)], {}],
+      stream(['data: 1\n\ndata: 2\n\n'], reset()),
+      stream(['data: 3\n\n']),
+      status(403),
     ]
-    for (const [answers, options] of ends) {
-      const { control, run } = prepare(answers, options)
-      await run()
-      expect(control.stop.signal.aborted).toBe(true)
-    }
-  })
-
-  test.each(['connecting', 'open', 'events'])('return() at %s frees everything', async (at) => {
-    const body = live()
-    const { steps, control, requests } = prepare([body.response], { idleTimeout: 5000 })
-    body.write('data: 1\n\n')
-    for (;;) {
-      const { value } = await steps.next()
-      if (value?.type === at) break
-    }
-    await steps.return()
-    expect(control.stop.signal.aborted).toBe(true)
-    for (const { signal } of requests) expect(signal?.aborted).toBe(true)
-    if (at !== 'connecting') await body.cancelled
-  })
-})
-
-describe('the place', () => {
-  test('moves with what is delivered, and past the batch when the next one is asked for', async () => {
-    const { steps, place } = prepare([stream(['id: 1\ndata: 1\n\nid: 2\ndata: 2\n\nid: 3\n\n'])])
-    const seen: string[] = []
-    for (let asked = 0; asked < 4; asked++) {
-      const { value } = await steps.next()
-      if (value?.type === 'events') {
-        seen.push(place.lastEventId)
-        for (const event of value.events) {
-          place.deliver(event)
-          seen.push(place.lastEventId)
-        }
+    const { session } = prepare(answers, {}, { changed })
+    const pull = async () => {
+      for (let data = await session.next(); data !== END; data = await session.next()) {
+        story.push(String(data))
       }
     }
-    seen.push(place.lastEventId)
-    await steps.return()
-    expect(seen).toEqual(['', '1', '2', '3'])
+    const failed = failureOf(pull())
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(await failed).toMatchObject({ status: 403 })
+    expect(story).toEqual([
+      'connecting #0',
+      'waiting #1 in 1000 failures 1 status',
+      'connecting #2 failures 1 status',
+      'open #2 failures 1 response 200',
+      '1',
+      '2',
+      'waiting #2 in 1000 failures 1 network',
+      'connecting #3 failures 1 network',
+      'open #3 failures 1 response 200',
+      '3',
+      'waiting #3 in 1000 failures 1',
+      'connecting #4 failures 1',
+      'closed #4 failures 2 status over failed',
+    ])
+  })
+
+  test('tells of a policy that thinks, and of a gate that is shut: waiting, without a time', async () => {
+    const story: string[] = []
+    const changed = (own: AnySession) => void story.push(told(own))
+    let shut: (() => void) | undefined
+    const { session } = prepare(
+      [status(503)],
+      {
+        retry: async () => 5,
+        gate: () => new Promise<void>((resolve) => (shut = resolve)),
+      },
+      { changed },
+    )
+    const next = session.next()
+    await settled()
+    shut?.()
+    await vi.advanceTimersByTimeAsync(5)
+    session.close()
+    await next
+    expect(story).toEqual([
+      'connecting #0',
+      'waiting #0',
+      'connecting #1',
+      'waiting #1 failures 1 status',
+      'waiting #1 in 5 failures 1 status',
+      'waiting #1 failures 1 status',
+      'closed #1 failures 1 status over closed',
+    ])
+  })
+
+  test('is called in the turn of the call that leads to it', async () => {
+    const story: string[] = []
+    const changed = (own: AnySession) => void story.push(own.status)
+    const { session } = prepare([live().response, live().response], {}, { changed })
+    const next = session.next()
+    await settled()
+    for (const act of ['reconnect', 'fail', 'reconnect', 'close'] as const) {
+      session[act]('x')
+      story.push(`after ${act}`)
+      await settled()
+    }
+    await next
+    expect(story.filter((_, at) => story[at + 1]?.startsWith('after') || story[at]?.startsWith('after'))).toEqual([
+      ...['connecting', 'after reconnect', 'waiting', 'after fail'],
+      ...['connecting', 'after reconnect', 'closed', 'after close'],
+    ])
+  })
+
+  test('that calls back is heard: close() and reconnect() in it', async () => {
+    for (const at of ['connecting', 'open', 'waiting']) {
+      const seen: string[] = []
+      const { session, requests } = prepare(
+        [stream(['data: 1\n\n'], reset())],
+        {},
+        {
+          changed: (own) => {
+            seen.push(own.status)
+            if (own.status === at) own.close()
+          },
+        },
+      )
+      const results = [await session.next(), await session.next(), await session.next()]
+      expect(results.at(-1)).toBe(END)
+      expect([session.status, seen.at(-1), seen.filter((s) => s === 'closed').length]).toEqual([
+        ...['closed', 'closed', 1],
+      ])
+      expect(requests.length).toBe(at === 'connecting' ? 0 : 1)
+    }
+    let times = 0
+    const { session, requests } = prepare(
+      [status(503), live().response],
+      {},
+      {
+        changed: (own) => {
+          if (own.status === 'waiting' && ++times === 1) own.reconnect()
+        },
+      },
+    )
+    const next = session.next()
+    await settled()
+    expect([session.status, requests.length]).toEqual(['open', 2])
+    session.close()
+    await next
   })
 })
 
-describe('what a face may throw into it', () => {
-  test('is judged like a failure of the connection', async () => {
-    const { steps, requests } = prepare([stream(['data: 1\n\n'], 'stall')], { retry: () => 5 })
-    const story: unknown[] = []
-    for (const throws of [false, false, false, true]) {
-      const { value } = await (throws ? steps.throw(new SseError('refused', '')) : steps.next())
-      story.push(value && tell(value))
-    }
-    expect(story).toEqual(['connecting', 'open', 'events:1', 'waiting:refused:5:1'])
-    expect(requests[0]?.signal?.aborted).toBe(true)
-    await steps.return()
+describe('over', () => {
+  test.each<[string, Answer[], AnyOptions, string]>([
+    ['complete, by a clean end', [stream([])], { onEnd: 'complete' }, 'complete'],
+    ['complete, by its terminal event', [stream(['data: x\n\n'])], { until: 'x' }, 'complete'],
+    ['complete, by a policy at a clean end', [stream([])], { retry: () => false }, 'complete'],
+    ['no-content', [status(204)], {}, 'no-content'],
+    ['failed', [status(403)], {}, 'failed'],
+    ['aborted', [stream([])], { signal: AbortSignal.abort('why') }, 'aborted'],
+  ])('says once and for all why it ended: %s', async (_, answers, options, reason) => {
+    const { session } = prepare(answers, options)
+    const result = await session.next().catch((error: unknown) => ({ error }))
+    expect(session.over?.reason).toBe(reason)
+    if (session.over && 'error' in session.over) expect(result).toEqual({ error: session.over.error })
+    else expect(result).toBe(END)
+    const { over } = session
+    session.close()
+    session.reconnect()
+    session.fail('x')
+    expect(session.over).toBe(over)
+    expect(await session.next()).toBe(END)
   })
 
+  test('closed, whenever', async () => {
+    const { session } = prepare(['silence'])
+    const next = session.next()
+    await settled()
+    session.close()
+    expect(session.over).toEqual({ reason: 'closed' })
+    expect(await next).toBe(END)
+  })
+})
+
+describe('wrap', () => {
   const failure = new RangeError('of the caller')
 
-  test('ends the session where it is no SseError', async () => {
-    const { run, story } = prepare([], { json: () => Promise.reject(failure), retry: () => 0 })
-    await run()
-    expect(story).toEqual(['connecting', `throws:${failure}`])
+  test('without it, what is no SseError ends the session', async () => {
+    const decide = vi.fn(() => 0)
+    const { session } = prepare([stream([])], {
+      idleTimeout: () => {
+        throw failure
+      },
+      retry: decide,
+    })
+    expect(await failureOf(session.next())).toBe(failure)
+    expect(decide).not.toHaveBeenCalled()
   })
 
-  test('is what the wrap hook makes of it, where a face has one', async () => {
-    const wrap = (cause: unknown) => new SseError('refused', '', { cause })
+  test('lets decide judge it', async () => {
     const causes: unknown[] = []
-    const { run, story } = prepare(
-      [],
+    const { session } = prepare(
+      [stream([])],
       {
-        json: () => Promise.reject(failure),
+        idleTimeout: () => {
+          throw failure
+        },
         retry: ({ error }) => {
           causes.push(error?.cause)
           return false
         },
       },
-      { hooks: { wrap } },
+      { wrap: (cause) => new SseError('refused', '', { cause }) },
     )
-    await run()
+    expect(await failureOf(session.next())).toMatchObject({ code: 'refused', attempt: 1 })
     expect(causes).toEqual([failure])
-    expect(story).toEqual(['connecting', 'throws:refused'])
   })
 })
 
-describe('the gate', () => {
-  /** A gate that the test opens and shuts. */
-  function gate() {
-    const waits: ((held: boolean) => void)[] = []
-    let interrupt!: Parameters<Gate>[1]
-    const hook: Gate = (_signal, shut) => {
-      interrupt = shut
-      return new Promise((resolve) => waits.push(resolve))
-    }
-    return {
-      hook,
-      waits,
-      open: () => waits.splice(0).map((pass) => pass(true)),
-      /** As a gate does that is open already. */
-      pass: () => waits.splice(0).map((pass) => pass(false)),
-      shut: () => interrupt('closed'),
-    }
-  }
-
-  test('holds the attempt up, and what is told of it', async () => {
-    const { hook, open } = gate()
-    const { run, story, requests } = prepare([status(404)], {}, { hooks: { gate: hook } })
-    const ran = run()
-    await settled()
-    expect([...story, requests.length]).toEqual(['connecting', 0])
-    open()
-    await ran
-    expect(story).toEqual(['connecting', 'throws:status'])
-  })
-
-  test('that shuts drops the connection; the next one is made when it opens, without a wait', async () => {
-    const { hook, open, shut } = gate()
-    const body = live()
-    const { run, story, control, requests } = prepare(
-      [body.response, 'silence'],
-      {},
-      { hooks: { gate: hook } },
+describe('hold()', () => {
+  test('throws once what was taken is handed over', async () => {
+    const { fetch } = answering(stream(['data: 1\n\ndata: 2\n\n']))
+    const plan = planStream(FEED, { fetch } as never, 1000, {} as never)
+    const thrown = new SseError('data', 'held')
+    const session = new Session<string | undefined>(
+      plan,
+      new Cursor(),
+      (own) => {
+        const event = plan.take(own)
+        if (event) own.hold(thrown)
+        return event?.data
+      },
+      undefined,
     )
-    const ran = run()
-    await settled()
-    open()
-    await settled()
-    shut()
-    await body.cancelled
-    await vi.advanceTimersByTimeAsync(60_000)
-    expect([...story, requests.length]).toEqual(['connecting', 'open', 'connecting', 1])
-    open()
-    await settled()
-    expect(requests.length).toBe(2)
-    control.stop.abort('stop')
-    await ran
-  })
-
-  test('that shuts in a wait lets it run on, and is asked again after it', async () => {
-    const { hook, open, pass, shut } = gate()
-    const failing = new TypeError('fetch failed')
-    const { run, story, control, requests } = prepare([failing], {}, { hooks: { gate: hook } })
-    const ran = run()
-    await settled()
-    open()
-    await settled()
-    pass()
-    await settled()
-    expect(story).toEqual(['connecting', 'waiting:network:1000:1'])
-    shut()
-    await vi.advanceTimersByTimeAsync(60_000)
-    expect([...story.slice(2), requests.length]).toEqual([1])
-    open()
-    await settled()
-    expect([...story.slice(2), requests.length]).toEqual(['connecting', 2])
-    control.stop.abort('stop')
-    await ran
-  })
-
-  test('holds up no end', async () => {
-    const { run, story, control, requests } = prepare([], {}, { hooks: { gate: gate().hook } })
-    const ran = run()
-    await settled()
-    control.stop.abort('stop')
-    await ran
-    expect([...story, requests.length]).toEqual(['connecting', 'throws:stop', 0])
-  })
-
-  test('holds up no reconnect() either, but is asked again', async () => {
-    const { hook, waits, open } = gate()
-    const { run, control } = prepare([], {}, { hooks: { gate: hook } })
-    const ran = run()
-    await settled()
-    control.reconnect()
-    await settled()
-    expect(waits.length).toBe(2)
-    open()
-    control.stop.abort('stop')
-    await ran
+    expect(await session.next()).toBe('1')
+    expect(await failureOf(session.next())).toBe(thrown)
+    expect(await session.next()).toBe(undefined)
   })
 })
 
-describe('the defaults of a face', () => {
-  const retryDefaults = { delay: 7, factor: 1, statuses: [] }
-
-  test('stand where the caller passed no retry', async () => {
-    const failing = () => new TypeError('fetch failed')
-    const { run, story } = prepare([failing(), failing(), status(503)], {}, { retryDefaults })
-    const ran = run()
-    await vi.advanceTimersByTimeAsync(14)
-    await ran
-    expect(story).toEqual([
-      'connecting',
-      'waiting:network:7:1',
-      'connecting',
-      'waiting:network:7:2',
-      'connecting',
-      'throws:status',
-    ])
+describe('an attempt that is given up', () => {
+  test('while its headers are made builds nothing more, and spends no body', async () => {
+    let first = true
+    const body = live().response.body
+    const { session, requests } = prepare([stream(['data: 1\n\n'], 'stall')], {
+      method: 'QUERY',
+      body,
+      connectTimeout: 500,
+      headers: () => {
+        if (!first) return {}
+        first = false
+        return new Promise(() => {})
+      },
+    })
+    const next = session.next()
+    await vi.advanceTimersByTimeAsync(1500)
+    expect(await next).toBe('1')
+    expect([session.attempt, requests.length]).toEqual([2, 1])
+    session.close()
   })
 
-  test('give way to the options of the caller, all of them', async () => {
-    const { run, story } = prepare(
-      [status(503), status(503)],
-      { retry: { maxRetries: 1 } },
-      { retryDefaults },
-    )
-    const ran = run()
-    await vi.advanceTimersByTimeAsync(1000)
-    await ran
-    expect(story).toEqual(['connecting', 'waiting:status:1000:1', 'connecting', 'throws:status'])
+  test('tells its functions so by its signal', async () => {
+    const control = new AbortController()
+    const signals: AbortSignal[] = []
+    const { session } = prepare([], {
+      signal: control.signal,
+      headers: ({ signal }) => {
+        signals.push(signal)
+        return new Promise(() => {})
+      },
+    })
+    const failed = failureOf(session.next())
+    await settled()
+    expect(signals[0]?.aborted).toBe(false)
+    control.abort('enough')
+    expect(await failed).toBe('enough')
+    expect(signals[0]?.aborted).toBe(true)
   })
 })

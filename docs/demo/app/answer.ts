@@ -18,6 +18,7 @@ export function useAnswer() {
     json: () => ({ prompt }),
     decode: (text): Token => JSON.parse(text),
     until: '[DONE]',
+    resume: 'same', // The server goes on after the last event ID.
     initial: '',
     reduce: (text, { data }) => text + data.token,
   })

@@ -570,6 +570,21 @@ scenarios['the order of handlers and listeners'] = async ({ open, here }) => {
   return story
 }
 
+scenarios['listeners added by the methods of EventTarget itself'] = async ({ open, here }) => {
+  const source = open(here(keep('event: x\ndata: 1\n\ndata: 2\n\n')))
+  const { addEventListener, removeEventListener } = EventTarget.prototype
+  const story = []
+  const tell = ({ type, data }) => story.push(`${type}:${data}`)
+  for (const type of ['open', 'x', 'message']) addEventListener.call(source, type, tell)
+  const never = () => story.push('never')
+  source.addEventListener('x', never)
+  removeEventListener.call(source, 'x', never)
+  await until(() => story.length >= 3)
+  source.close()
+  const own = ['addEventListener', 'removeEventListener', 'dispatchEvent']
+  return [...story, ...own.map((name) => String(source[name] === EventTarget.prototype[name]))]
+}
+
 scenarios['what a handler may be'] = async ({ open }) => {
   const source = open('/')
   source.close()

@@ -54,7 +54,7 @@ export async function createSite(logs: Map<string, string[]>): Promise<Site> {
       const policy = searchParams.get('policy')
       if (policy) response.setHeader('content-security-policy', policy)
       response.end(html)
-    } else if (/^\/(dist|test\/browser\/event-source)\/[\w-]+\.js$/.test(pathname)) {
+    } else if (/^\/(dist|test\/browser\/event-source)\/[\w/-]+\.js$/.test(pathname)) {
       response.setHeader('content-type', 'text/javascript')
       response.setHeader('access-control-allow-origin', '*')
       response.end(script(pathname.slice(1)))

@@ -14,6 +14,7 @@ async function bundle(framework: Framework): Promise<string> {
     logLevel: 'error',
     mode: 'development',
     define: {
+      __DEV__: 'true',
       'process.env.NODE_ENV': '"development"',
       __VUE_OPTIONS_API__: 'false',
       __VUE_PROD_DEVTOOLS__: 'false',

@@ -1,10 +1,10 @@
 import { events } from 'tidings'
-import { bearer } from 'tidings/auth'
+import { type BearerOptions, bearer } from 'tidings/auth'
 
-const headers = bearer(({ refresh, signal }) => (refresh && !signal.aborted ? 'new' : undefined), {
+const options: BearerOptions = {
+  token: undefined,
+  refresh: async (signal) => ({ token: signal.aborted ? 'old' : 'new', expiresAt: undefined }),
   leeway: 1000,
-  lock: 'session',
-})
+}
 
-export const feed = events('/feed', { headers })
-headers.expire()
+export const feed = events('/feed', { headers: bearer(options) })

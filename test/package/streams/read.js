@@ -30,12 +30,9 @@ export async function read({ main, parser, auth, vue, react, ...entries }) {
       return events
     },
     parts: () => {
-      const options = {
-        ...once,
-        decode: (data) => main.parseJson(`"${data}"`),
-        skip: main.dedupe(9),
-      }
-      return all(main.events(...main.fromRequest(new Request(url)), options))
+      const [input, options] = main.fromRequest(new Request(url))
+      const decode = (data) => main.parseJson(`"${data}"`)
+      return all(main.events(input, { ...options, ...once, decode, skip: main.dedupe(9) }))
     },
     observable: () =>
       new Promise((resolve, reject) => {
@@ -68,7 +65,8 @@ export async function read({ main, parser, auth, vue, react, ...entries }) {
     },
     bearer: async () => {
       requests.length = 0
-      const events = await all(main.events(url, { ...once, headers: auth.bearer(() => 'token') }))
+      const headers = auth.bearer({ refresh: async () => 'token' })
+      const events = await all(main.events(url, { ...once, headers }))
       return requests.includes('Bearer token') ? events : requests
     },
     readEvents: () => all(parser.readEvents(new Response(BODY))),
@@ -91,7 +89,9 @@ export async function read({ main, parser, auth, vue, react, ...entries }) {
     'vue useEvents': () =>
       new Promise((resolve) => {
         effectScope().run(() => {
-          const { events, status } = vue.useEvents(url, once)
+          // Neither a page nor a component: it does not open by itself.
+          const { events, status, open } = vue.useEvents(url, once)
+          open()
           watchEffect(() => status.value === 'closed' && resolve(events.value.map(brief)))
         })
       }),
@@ -99,6 +99,7 @@ export async function read({ main, parser, auth, vue, react, ...entries }) {
     'react useEvents': async () => {
       globalThis.window = new Window({ url })
       globalThis.document = window.document
+      globalThis.navigator ??= window.navigator
       const { createRoot } = await import('react-dom/client')
       return new Promise((resolve) => {
         const Feed = () => {

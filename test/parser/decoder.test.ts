@@ -1,7 +1,7 @@
-import { describe, expect, test } from 'vitest'
-import { EventStreamDecoder, type ServerSentEvent } from '../src/index'
-import { corpus } from './corpus'
-import { body } from './support/response'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { EventStreamDecoder, type ServerSentEvent } from '../../src/parser/index'
+import { corpus } from '../corpus'
+import { body } from '../support/response'
 
 /** All that comes out, an error last; `turn` is what the consumer does between two events. */
 async function told(
@@ -71,6 +71,68 @@ describe('as a pair of streams', () => {
     await writer.write(new TextEncoder().encode('data: b\n'))
     await writer.close()
     expect(await story).toEqual(['x:a:', 'end'])
+  })
+})
+
+describe('options', () => {
+  test('block says what comes out of the readable side', async () => {
+    const decoder = new EventStreamDecoder({
+      block: ({ event, data }) => (event === 'ping' ? undefined : [event, data]),
+    })
+    const found: unknown[] = []
+    const source = body(['event: ping\n\nevent: x\n\ndata: a\n\n'])
+    for await (const event of source.pipeThrough(decoder)) found.push(event)
+    expect(found).toEqual([
+      ['x', undefined],
+      [undefined, 'a'],
+    ])
+  })
+
+  test('incomplete delivers the event of an unfinished block', async () => {
+    const decoder = new EventStreamDecoder({ incomplete: 'deliver' })
+    const events = body(['data: a\n\nda', 'ta: b']).pipeThrough(decoder)
+    expect(await told(events)).toEqual(['message:a:', 'message:b:', 'end'])
+  })
+
+  test('what makes no sense is refused at once', () => {
+    expect(() => new EventStreamDecoder({ maxEventSize: -1 })).toThrow(RangeError)
+  })
+})
+
+describe('where streams cannot be iterated, as in Safari', () => {
+  const iterate = Object.getOwnPropertyDescriptor(
+    ReadableStream.prototype,
+    Symbol.asyncIterator,
+  ) as PropertyDescriptor
+
+  beforeEach(() => {
+    delete (ReadableStream.prototype as { [Symbol.asyncIterator]?: unknown })[Symbol.asyncIterator]
+  })
+  afterEach(() => {
+    Object.defineProperty(ReadableStream.prototype, Symbol.asyncIterator, iterate)
+  })
+
+  test('the readable side can', async () => {
+    const source = body(['data: a\n\ndata: b\n\n'])
+    expect(Symbol.asyncIterator in source).toBe(false)
+    expect(await told(source.pipeThrough(new EventStreamDecoder()))).toEqual([
+      'message:a:',
+      'message:b:',
+      'end',
+    ])
+  })
+
+  test('a consumer that breaks out of its loop cancels the source', async () => {
+    let cancelled = false
+    const source = new ReadableStream<string>({
+      start: (controller) => controller.enqueue('data: a\n\ndata: b\n\n'),
+      cancel() {
+        cancelled = true
+      },
+    })
+    for await (const _ of source.pipeThrough(new EventStreamDecoder())) break
+    await tick()
+    expect(cancelled).toBe(true)
   })
 })
 
@@ -149,7 +211,7 @@ describe('backpressure', () => {
 describe('failure', () => {
   const good = 'data: a\n\ndata: b\n\ndata: c\n\n'
   const events = ['message:a:', 'message:b:', 'message:c:']
-  const excess = `data: ${'x'.repeat(20)}`
+  const excess = `data: ${'x'.repeat(21)}`
 
   test.each([
     ['in the same chunk, with more to come', [good + excess, 'data: d\n\n']],
@@ -163,7 +225,7 @@ describe('failure', () => {
     }
   })
 
-  test('an event over maxEventSize fails the writable side, and cancels the source at once', async () => {
+  test('an event over maxEventSize fails the writable side, and cancels the source', async () => {
     let reason: unknown
     const source = new ReadableStream<string>({
       start: (controller) => controller.enqueue(good + excess),
@@ -171,11 +233,10 @@ describe('failure', () => {
         reason = given
       },
     })
-    const reader = source.pipeThrough(new EventStreamDecoder({ maxEventSize: 20 })).getReader()
-    expect((await reader.read()).value?.data).toBe('a')
+    const decoder = new EventStreamDecoder({ maxEventSize: 20 })
+    expect(await told(source.pipeThrough(decoder))).toEqual([...events, 'too-large'])
     await tick()
     expect(reason).toMatchObject({ name: 'SseError', code: 'too-large' })
-    expect((await reader.read()).value?.data).toBe('b')
 
     const { readable, writable } = new EventStreamDecoder({ maxEventSize: 20 })
     const writer = writable.getWriter()

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { corpus } from './corpus'
-import { ours, theirs } from './support/parsers'
+import { corpus } from '../corpus'
+import { ours, theirs } from '../support/parsers'
 
 /** A seeded generator (mulberry32): a run that differs can be had again. */
 function random(seed: number) {
