@@ -36,7 +36,8 @@ export class Lifetime {
     if (this.ended) return
     this.ended = true
     this.reason = reason
-    this._control.abort(reason)
+    // A symbol is ours, and would not go into anybody's message.
+    this._control.abort(typeof reason === 'symbol' ? undefined : reason)
     this.interrupt?.(reason)
   }
 

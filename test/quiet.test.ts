@@ -139,6 +139,51 @@ describe('10,000 streams on one long-lived signal leave no listener on it', () =
       })
       return source[Symbol.asyncIterator]().next()
     },
+    'behind a gate that stays shut': (signal) => {
+      const source = events(url, {
+        ...endless,
+        gate() {
+          queueMicrotask(() => source.close())
+          return new Promise(() => {})
+        },
+        signal,
+      })
+      return source[Symbol.asyncIterator]().next()
+    },
+    'released by its gate, then closed': (signal) => {
+      let count = 0
+      let letGo = () => {}
+      return consume(
+        {
+          ...endless,
+          gate({ release }) {
+            letGo = release
+          },
+          signal,
+        },
+        (source) => {
+          if (++count === 5) source.close()
+          else letGo()
+        },
+      )
+    },
+    'closed while it decodes': (signal) => {
+      const source = events<string>(url, {
+        ...endless,
+        decode() {
+          queueMicrotask(() => source.close())
+          return new Promise<string>(() => {})
+        },
+        signal,
+      })
+      return source[Symbol.asyncIterator]().next()
+    },
+    'failed by its consumer, and retries spent': (signal) =>
+      consume({ ...endless, retry: { delay: 0, maxRetries: 0 }, signal }, (source) =>
+        source.fail(new Error('no good')),
+      ),
+    'with a resume that has nothing to go on from': (signal) =>
+      consume({ ...cut, json: 1, resume: () => undefined, retry: { delay: 0 }, signal }),
     'an EventSource, closed': (signal) =>
       listen({ ...endless, signal }, (source) => source.close()),
     'an EventSource, failed': (signal) =>

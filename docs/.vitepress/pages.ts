@@ -19,16 +19,26 @@ export const english: Item[] = [
     text: 'Guides',
     items: [
       page('Log in, refresh, log out', '/guide/auth'),
-      page('POST and language models', '/guide/post-and-llm'),
       page('Retry and resume', '/guide/retry-and-resume'),
       page('Heartbeats', '/guide/heartbeats'),
       page('Abort and clean up', '/guide/abort'),
       page('Typed events', '/guide/typed-events'),
+      page('Parse your own response', '/guide/parser'),
       page('Testing', '/guide/testing'),
       page('Servers and proxies', '/guide/servers-and-proxies'),
       page('Node', '/guide/node'),
       page('React Native and workers', '/guide/react-native-and-workers'),
       page('Debugging', '/guide/debugging'),
+    ],
+  },
+  {
+    text: 'Language models',
+    items: [
+      page('LLM chat', '/guide/post-and-llm'),
+      page('Anthropic Messages', '/guide/anthropic'),
+      page('OpenAI Responses', '/guide/openai-responses'),
+      page('LangGraph', '/guide/langgraph'),
+      page('MCP Streamable HTTP', '/guide/mcp'),
     ],
   },
   {

@@ -4,7 +4,7 @@ import { Application, Converter, ReflectionKind } from 'typedoc'
 export function load(app) {
   app.converter.on(Converter.EVENT_RESOLVE_END, ({ project }) => {
     for (const entry of project.getReflectionsByKind(ReflectionKind.Module)) {
-      entry.name = entry.name === 'index' ? 'tidings' : `tidings/${entry.name}`
+      entry.name = importOf(entry.name)
     }
     for (const reflection of Object.values(project.reflections)) {
       // Options come from interfaces that are no public names.
@@ -19,6 +19,12 @@ export function load(app) {
       app.logger.validationWarning(`${name.getFullName()} has no @example`)
     }
   })
+}
+
+/** What an app writes to import an entry, by the entry's path. */
+function importOf(path) {
+  if (path === 'index') return 'tidings'
+  return `tidings/${path.replace(/^(faces|bindings)\/|\/(index|bearer)$/g, '')}`
 }
 
 function hasExample({ comment, signatures = [] }) {

@@ -231,15 +231,13 @@ export interface EventSource extends DomEventTarget {
 /** Milliseconds: what the standard calls "a few seconds", and what browsers use. */
 const RECONNECTION_TIME = 3000
 
-/** Found by its name at import: where there is none, the class exists and cannot be used. */
+/** Where there is none, the class can be imported all the same. */
 const Target = /* @__PURE__ */ (() => globalThis.EventTarget ?? Object)() as new () => EventTarget
 
 class Source extends Target {
   #url = ''
   readonly #options: RequestOptions
   readonly #sendUrl: EventsInput
-  readonly #plan: SessionPlan
-  readonly #cursor: Cursor
   /** The one that runs, or was the last. */
   #session!: AnySession
   /** Where the events come from. */
@@ -275,11 +273,10 @@ class Source extends Target {
     let input: EventsInput
     if (typeof given === 'string') {
       input = this.#url = absolute(given)
-      if (!input)
-        throw new DOMException(
-          __DEV__ ? 'Expected a URL that can be parsed' : 'Invalid URL',
-          'SyntaxError',
-        )
+      if (!input) {
+        const message = __DEV__ ? 'Expected a URL that can be parsed' : 'Invalid URL'
+        throw new DOMException(message, 'SyntaxError')
+      }
     } else {
       input = async (attempt) => {
         const made = `${await given(attempt)}`
@@ -287,7 +284,7 @@ class Source extends Target {
         return this.#url
       }
     }
-    this.#cursor = new Cursor(options.lastEventId, !!options.cursor)
+    const cursor = new Cursor(options.lastEventId, !!options.cursor)
     const self = this
     const plan = planStream(input, options as StreamOptions<never>, RECONNECTION_TIME, {
       get attempt() {
@@ -303,16 +300,18 @@ class Source extends Target {
         return self.lastEventId
       },
     })
-    this.#plan = {
-      ...plan,
-      statuses: /^200$/,
-      changed: (session) => this.#tell(session),
-      ...(options.retry === undefined && {
-        fetch: options.fetch ?? pageFetch(),
-        decide: decideByStandard,
-      }),
-    }
-    this.#run()
+    this.#run(
+      {
+        ...plan,
+        statuses: /^200$/,
+        changed: (session) => this.#tell(session),
+        ...(options.retry === undefined && {
+          fetch: options.fetch ?? pageFetch(cursor),
+          decide: decideByStandard,
+        }),
+      },
+      cursor,
+    )
   }
 
   get url(): string {
@@ -340,12 +339,12 @@ class Source extends Target {
   }
 
   get lastEventId(): string {
-    return this.#cursor.lastEventId
+    return this.#session.cursor.lastEventId
   }
   set lastEventId(id: string) {
-    this.#cursor.lastEventId = `${id}`
-    const { parser } = this.#session
-    if (parser) parser.lastEventId = this.#cursor.lastEventId
+    const { cursor, parser } = this.#session
+    cursor.lastEventId = `${id}`
+    if (parser) parser.lastEventId = cursor.lastEventId
   }
 
   get reconnectionTime(): number {
@@ -378,8 +377,9 @@ class Source extends Target {
   }
 
   reconnect(): void {
-    if (this.#session.over) this.#run()
-    else this.#session.reconnect()
+    const session = this.#session
+    if (session.over) this.#run(session.plan, session.cursor)
+    else session.reconnect()
   }
 
   fail(reason: unknown): void {
@@ -387,14 +387,12 @@ class Source extends Target {
   }
 
   send(type: string, data: unknown, init?: SendInit): Promise<FetchResponse> {
-    const { credentials, redirect, headers, fetch } = this.#options
-    const options = { credentials, redirect, ...init, headers, fetch }
-    return send(this.#sendUrl, type, data, options, this.#plan.authStatuses)
+    return send(this.#sendUrl, type, data, this.#options, init)
   }
 
   /** Pulls a session empty: its states and events become this object's. */
-  #run(): void {
-    const { take } = this.#plan
+  #run(plan: SessionPlan, cursor: Cursor): void {
+    /** The parser that has come to the terminal event. */
     let last: unknown
     const hand = (session: AnySession): true | undefined => {
       // What the promise of a listener leads to comes before the end, too.
@@ -402,26 +400,21 @@ class Source extends Target {
         session.complete = true
         return undefined
       }
-      const event = take(session)
+      const event = plan.take(session)
       if (!event) return undefined
       last = session.complete && session.parser
       session.complete = false
       this.#dispatch(messageEvent(event, this.#origin))
       return true
     }
-    const session: AnySession = new Session<true | undefined>(
-      this.#plan,
-      this.#cursor,
-      hand,
-      undefined,
-    )
+    const session: AnySession = new Session<true | undefined>(plan, cursor, hand, undefined)
     this.#session = session
     // The standard gives each event a task, so that what a listener's promise leads to comes before
     // the next. A task costs 1 microsecond on Node 20, a microtask a twentieth.
-    const next = (): void => {
-      session.next().then((more) => more && next(), ignore)
+    const next = (more: unknown): void => {
+      if (more) session.next().then(next, ignore)
     }
-    next()
+    next(true)
   }
 
   #tell({ status, retryAt, response, error, over, answer }: AnySession): void {
@@ -564,20 +557,16 @@ function decideByStandard(session: AnySession): Awaitable<number | false> {
  *
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#fail-the-connection
  */
-function pageFetch(): NonNullable<RequestOptions['fetch']> {
-  let answered = false
+function pageFetch(cursor: Cursor): NonNullable<RequestOptions['fetch']> {
   return async (url, init) => {
     const { fetch, location } = globalThis
     try {
-      const response = await fetch(url, init)
-      answered = true
-      return response
+      return await fetch(url, init)
     } catch (cause) {
       if (!url.startsWith('blob:')) {
         const { method, signal } = init
-        if (answered || method !== 'GET' || !location || originOf(url) === location.origin) {
-          throw cause
-        }
+        const allowed = cursor.first || !location || originOf(url) === location.origin
+        if (allowed || method !== 'GET') throw cause
         await fetch(url, { method: 'HEAD', mode: 'no-cors', credentials: 'omit', signal })
         // It may have been a passing failure after all.
         const response = await fetch(url, init).catch(ignore)

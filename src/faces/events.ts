@@ -15,6 +15,8 @@ import { type EventsInput, locate } from '../transport/request'
 /**
  * Options of {@link events}; everything else of `RequestInit` passes through to `fetch`.
  *
+ * @interface
+ *
  * @example
  * ```ts
  * import { events, type EventsOptions } from 'tidings'
@@ -28,7 +30,15 @@ import { type EventsInput, locate } from '../transport/request'
  * ```
  */
 export type EventsOptions<T = string> = StreamOptions<EventFor<NoInfer<T>>> &
-  ([string] extends [T] ? { decode?: Decode<T> | undefined } : { decode: Decode<T> })
+  ([string] extends [T]
+    ? {
+        /** Makes the `data` of each event; `undefined` leaves the event out. Default: the text. */
+        decode?: Decode<T> | undefined
+      }
+    : {
+        /** Makes the `data` of each event; `undefined` leaves the event out. */
+        decode: Decode<T>
+      })
 
 /** Milliseconds, until the server asks for another. */
 const RECONNECTION_TIME = 1000
@@ -66,7 +76,19 @@ export function events(input: EventsInput, options: StreamOptions<never> = {}): 
   return new EventStream(input, options)
 }
 
-/** Iterates over a stream: iterable itself, so that what is left of a loop can go on elsewhere. */
+/**
+ * Iterates over a stream: iterable itself, so that what is left of a loop can go on elsewhere.
+ *
+ * @example
+ * ```ts
+ * import { type EventStreamIterator, events, type ServerSentEvent } from 'tidings'
+ *
+ * const reading: EventStreamIterator<ServerSentEvent> = events('/api/feed')[Symbol.asyncIterator]()
+ * const { value: greeting } = await reading.next()
+ * show(greeting?.data)
+ * for await (const event of reading) show(event.data)
+ * ```
+ */
 export interface EventStreamIterator<E> extends AsyncIterator<E, undefined, undefined> {
   /** Resolves with the next event, or array of events; after the end with `done`. */
   next(): Promise<IteratorResult<E, undefined>>

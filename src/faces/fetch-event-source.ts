@@ -233,6 +233,8 @@ export const fetchEventSource: Signatures['fetchEventSource'] = async (
     return (fetch ?? globalThis.fetch)(target as string, options as never)
   }
 
+  /** While the text of a refusal is read, which the session does not know of. */
+  let reading: Lifetime | undefined
   let refused = false
   const accept = async (response: FetchResponse): Promise<boolean> => {
     const { status, headers } = response
@@ -243,13 +245,14 @@ export const fetchEventSource: Signatures['fetchEventSource'] = async (
     const isStream = type?.startsWith(EventStreamContentType)
     const bad = status > 299
     if (isStream && !bad) return true
+    reading = new Lifetime()
     throw await refusal(
       bad ? 'status' : 'content-type',
       isStream
         ? __DEV__ && `Expected a 2xx status, got ${status}`
         : `Expected content-type to be ${EventStreamContentType}, Actual: ${type}`,
       response as Response,
-      new Lifetime(),
+      reading,
     )
   }
 
@@ -303,6 +306,7 @@ export const fetchEventSource: Signatures['fetchEventSource'] = async (
     signal,
     take,
     decide,
+    changed: () => reading?.end(undefined),
     reconnectionTime: 1000,
     // A page holds nothing up before it has been hidden.
     gate: () => (shut ? new Promise(ignore) : undefined),

@@ -26,6 +26,12 @@ export interface SendInit extends Omit<FetchInit, 'method' | 'headers' | 'body' 
   signal?: FetchSignal | null | undefined
 }
 
+/** What an event shares with its stream. */
+type StreamRequest = Pick<
+  RequestOptions & { authStatuses?: readonly number[] | undefined },
+  'authStatuses' | 'credentials' | 'fetch' | 'headers' | 'redirect'
+>
+
 /**
  * Posts an event to the server as JSON, `{"type", "data"}`: an event stream goes one way only.
  * An answer of `authStatuses` makes the functions of the request be asked again, once.
@@ -36,57 +42,63 @@ export async function send(
   url: EventsInput,
   type: string,
   data: unknown,
-  { signal, ...init }: SendInit & Pick<RequestOptions, 'headers' | 'fetch'>,
-  authStatuses: readonly number[] = [401],
+  stream: StreamRequest,
+  { signal, ...init }: SendInit = {},
 ): Promise<FetchResponse> {
   if (__DEV__ && !(type && typeof type === 'string')) {
     throw new TypeError('Expected the event type to be a string that is not empty')
   }
-  if (signal?.aborted) throw signal.reason
-  const plan = new RequestPlan(url, { ...init, method: 'POST', json: { type, data } }, '*/*')
-  let life = new Lifetime()
-  const stop = () => life.end(signal?.reason)
-  signal?.addEventListener('abort', stop)
-  let number = 0
+  const { authStatuses = [401], credentials, fetch, headers, redirect } = stream
+  const json = { type, data }
+  const plan = new RequestPlan(
+    url,
+    { credentials, redirect, ...init, fetch, headers, method: 'POST', json },
+    '*/*',
+  )
   let error: SseError | undefined
   let sent: Headers | undefined
-  try {
-    for (;;) {
-      number++
-      const attempt = {
-        number,
-        lastEventId: '',
-        cursor: '',
-        first: undefined,
-        error,
-        sent,
-        unauthorized: number > 1,
-        signal: life.signal,
-      }
-      const outgoing = (await plan.build(attempt, life)) as OutgoingRequest
+  for (let number = 1; ; number++) {
+    const life = new Lifetime()
+    const stop = () => life.end(signal?.reason)
+    if (signal?.aborted) stop()
+    signal?.addEventListener('abort', stop)
+    try {
+      life.check()
+      const outgoing = (await plan.build(
+        {
+          number,
+          lastEventId: '',
+          cursor: '',
+          first: undefined,
+          error,
+          sent,
+          unauthorized: !!error,
+          signal: life.signal,
+        },
+        life,
+      )) as OutgoingRequest
       life.check()
       sent = outgoing.init.headers
       // Not the attempt's signal: the body of the response is the caller's to read.
       const own = { ...outgoing.init, signal } as OutgoingRequest['init']
-      const response = await exchange({ ...outgoing, init: own }, life, init.fetch)
+      const response = await exchange({ ...outgoing, init: own }, life, fetch)
       if (response.ok) return response
       const { status } = response
-      error = await refusal(
+      throw await refusal(
         'status',
         __DEV__ && `Expected a 2xx status in answer to the event sent, got ${status}`,
         response,
         life,
       )
-      if (number > 1 || !plan.refreshable || !authStatuses.includes(status)) throw error
-      // Over: what made the headers learns by that that they were tried.
-      life.end(error)
-      life = new Lifetime()
+    } catch (thrown) {
+      if (!(thrown instanceof SseError)) throw thrown
+      thrown.attempt = number
+      const refused = authStatuses.includes(thrown.status as number)
+      if (error || !plan.refreshable || !refused) throw thrown
+      error = thrown
+    } finally {
+      signal?.removeEventListener('abort', stop)
+      life.end(undefined)
     }
-  } catch (thrown) {
-    if (thrown instanceof SseError) thrown.attempt = number
-    throw thrown
-  } finally {
-    signal?.removeEventListener('abort', stop)
-    life.end(undefined)
   }
 }

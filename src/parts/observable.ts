@@ -61,8 +61,8 @@ export function observable<E>(source: Observed<E> | (() => Observed<E>)): Intero
   // As RxJS has it: the symbol where a polyfill has made one.
   const key = (Symbol as unknown as { observable?: string }).observable ?? '@@observable'
   let shared: Group<E> = new Set()
-  const self: InteropObservable<E> = {
-    subscribe(observer) {
+  const self = {
+    subscribe(observer: Observer<E>) {
       const own = typeof source === 'function'
       const stream = own ? source() : source
       // The session that all have left may still be on its way out: it must not tell the next ones.
@@ -77,7 +77,7 @@ export function observable<E>(source: Observed<E> | (() => Observed<E>)): Intero
         },
       }
     },
-  }
+  } as InteropObservable<E>
   return Object.assign(self, { [key]: () => self })
 }
 

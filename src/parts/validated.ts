@@ -118,7 +118,18 @@ export interface InvalidEvent {
   readonly event: ServerSentEvent
 }
 
-/** How {@link validated} treats data that does not fit. */
+/**
+ * How {@link validated} treats data that does not fit.
+ *
+ * @example
+ * ```ts
+ * import { events, type ValidatedOptions, validated } from 'tidings'
+ * import { z } from 'zod'
+ *
+ * const options: ValidatedOptions = { onInvalid: 'skip' }
+ * const prices = events('/api/prices', { decode: validated(z.number(), options) })
+ * ```
+ */
 export interface ValidatedOptions {
   /**
    * `'throw'` ends the stream with an error of code `data` whose cause has the issues; `'skip'`
@@ -160,7 +171,7 @@ export function validated(
 ): Decoder<never> {
   if (__DEV__) expectOneOf('onInvalid', onInvalid, 'throw', 'skip')
   const one = isSchema(schema) ? schema : undefined
-  if (__DEV__ && !one && !Object.values(schema ?? {}).every(isSchema)) {
+  if (__DEV__ && !one && !(Object(schema) === schema && Object.values(schema).every(isSchema))) {
     throw new TypeError(
       'Expected validated() to get a Standard Schema or a map of them, got another value',
     )

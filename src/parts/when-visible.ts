@@ -8,6 +8,7 @@ import type { Gate } from '../session/gate'
  * request that must not be repeated stays open.
  *
  * @param options - `after`: milliseconds hidden before the connection is let go. Default: 0
+ * @throws {TypeError | RangeError} for an `after` that is no time (development build)
  *
  * @example
  * ```ts
@@ -18,6 +19,8 @@ import type { Gate } from '../session/gate'
  */
 export function whenVisible({ after = 0 }: { after?: number | undefined } = {}): Gate {
   if (__DEV__) expectTime('after', after)
+  /** Since when the page has been hidden, as far as this gate has seen. */
+  let since: number | undefined
   return ({ signal, release }) => {
     const { document } = globalThis
     if (!document) return
@@ -25,16 +28,30 @@ export function whenVisible({ after = 0 }: { after?: number | undefined } = {}):
     let arrive: (() => void) | undefined
     const look = () => {
       clearTimeout(timer)
-      if (!document.hidden) arrive?.()
-      else if (!arrive) timer = later(release, after)
+      if (!document.hidden) {
+        since = undefined
+        return arrive?.()
+      }
+      since ??= Date.now()
+      if (arrive) return
+      timer = later(
+        () => {
+          // A timer may be early by a millisecond, which must not open the gate once more.
+          since = 0
+          release()
+        },
+        since + after - Date.now(),
+      )
     }
+    document.addEventListener('visibilitychange', look)
     signal.addEventListener('abort', () => {
       clearTimeout(timer)
       document.removeEventListener('visibilitychange', look)
       arrive?.()
     })
-    document.addEventListener('visibilitychange', look)
-    if (!document.hidden) return
+    look()
+    if (!document.hidden || Date.now() - (since ?? 0) < after) return
+    clearTimeout(timer)
     return new Promise<void>((resolve) => {
       arrive = () => {
         arrive = undefined

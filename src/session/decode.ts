@@ -6,7 +6,18 @@ import type { AnySession } from './session'
 /** In the types alone, so that `JSON.parse`, whose second parameter this is, can be `decode`. */
 type Reviver = NonNullable<Parameters<typeof JSON.parse>[1]>
 
-/** A type argument that is an event (or a union of them) is taken as it is; any other types `data`. */
+/**
+ * The events of a type argument: one that is an event (or a union of them) is taken as it is; any
+ * other types `data`.
+ *
+ * @example
+ * ```ts
+ * import type { EventFor, EventsOf } from 'tidings'
+ *
+ * const price: EventFor<number> = { type: 'message', data: 1, lastEventId: '' }
+ * const chat: EventFor<EventsOf<{ chat: string }>> = { type: 'chat', data: 'hi', lastEventId: '' }
+ * ```
+ */
 export type EventFor<T> = 0 extends 1 & T
   ? // biome-ignore lint/suspicious/noExplicitAny: what was asked for
     ServerSentEvent<string, any>

@@ -21,7 +21,18 @@ import type { Gate } from './gate'
 import { decide, type RetryOptions, type RetryPolicy } from './retry'
 import type { EventStreamStatus, Reconnect, SessionPlan } from './session'
 
-/** What a {@link Skip} sees of the stream. */
+/**
+ * What a {@link Skip} sees of the stream.
+ *
+ * @example
+ * ```ts
+ * import type { Skip, StreamState } from 'tidings'
+ *
+ * const isFirst = ({ attempt }: StreamState) => attempt === 1
+ * // A greeting, again at each reconnect.
+ * const skip: Skip = ({ type }, _id, stream) => type === 'hello' && !isFirst(stream)
+ * ```
+ */
 export interface StreamState {
   /** The number of the running attempt. */
   readonly attempt: number

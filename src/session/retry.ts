@@ -181,7 +181,6 @@ function isUnacted({ error, sent, unauthorized, plan }: AnySession): boolean {
     (unauthorized && plan.request.refreshable) ||
     UNACTED.test(`${error.status}`) ||
     (error.retriable &&
-      (error.retryAfter !== undefined ||
-        error.response?.headers.get('x-should-retry') === 'true'))
+      (error.retryAfter !== undefined || error.response?.headers.get('x-should-retry') === 'true'))
   )
 }

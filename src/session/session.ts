@@ -111,7 +111,6 @@ const START = Symbol()
 const CLEAN = Symbol()
 const RECONNECT = Symbol()
 const LET_GO = Symbol()
-const OVER = Symbol()
 
 /** Reads after which other tasks get a turn: bytes that are all there arrive in microtasks. */
 const READS_PER_TURN = 64
@@ -153,7 +152,7 @@ export class Session<R> implements Passenger {
   unauthorized = false
 
   // What `take` reads and writes.
-  parser: Pick<EventStreamParser, 'next' | 'lastEventId' | 'reconnectionTime' | '_id'> | undefined
+  parser: EventStreamParser | undefined
   /** The terminal event has come. */
   complete = false
   /** A decode that is under way, and what it has come to. */
@@ -171,15 +170,13 @@ export class Session<R> implements Passenger {
   private _life = new Lifetime()
   private _reader: ReturnType<typeof openBody> | undefined
   private _stopWatching = ignore
-  /** Why the attempt has ended, where nobody ended it. */
-  private _why: unknown = START
   private _openedAt = 0
   private _count = 0
-  private _last: ServerSentEvent | undefined
   // Of the session.
+  /** The last event that was handed over. */
+  private _last: ServerSentEvent | undefined
   private _headers: Headers | undefined
   private _everOpen = false
-  private _delivered = false
   private _waited = 0
   /** Where the connection before had come to. */
   private _mark: string | undefined
@@ -192,13 +189,12 @@ export class Session<R> implements Passenger {
   /** A `next()` is under way, and its promise for those that come meanwhile. */
   private _busy = false
   private _pending: Promise<R> | undefined
+  /** How many of those there are. */
+  private _queued = 0
   /** Settle the `next()` that waits for the loop: at the decision, not some microtasks later. */
   private _resolve: ((value: R | PromiseLike<R>) => void) | undefined
   private _reject: ((reason: unknown) => void) | undefined
   private _told = false
-  private _stopDecoding = ignore
-  /** Thrown once what was taken before it has been handed over. */
-  private _held: { readonly thrown: unknown } | undefined
   /** Sets the timer of a wait, and how early it may end. */
   private _arm: (() => void) | undefined
   private _earliest = 0
@@ -220,16 +216,14 @@ export class Session<R> implements Passenger {
   }
 
   get reconnectionTime(): number {
-    return this.parser?.reconnectionTime ?? this.cursor.asked ?? this.plan.reconnectionTime
+    return this.cursor.asked ?? this.plan.reconnectionTime
   }
 
   /** Whether the request may be repeated at this moment, without the caller's word. */
   get repeatable(): boolean {
     const { request, resume, finite } = this.plan
-    const begun = this._delivered || this._count > 0
-    return resume && (resume === 'same' || this.cursor.first)
-      ? true
-      : request.safe && !(finite && begun && this.cursor.place === '')
+    if (resume && (resume === 'same' || this.cursor.first)) return true
+    return request.safe && !(finite && this._last && this.cursor.place === '')
   }
 
   /** The body has been sent and cannot be sent again: `resume` alone makes another request. */
@@ -240,17 +234,24 @@ export class Session<R> implements Passenger {
 
   /** What is handed over next; calls that come meanwhile queue up. Rejects once, with why it failed. */
   next(): Promise<R> {
-    if (this._busy) {
-      const next = () => this.next()
-      this._pending = this._pending?.then(next, next)
-    } else {
-      const now = this._pull()
-      if (now !== undefined) return Promise.resolve(now)
-      this._busy = true
-      if (this.status === 'idle') this._start()
-      this._pending = Promise.resolve(this._more())
+    if (!this._busy && this._queued === 0) return this._next()
+    this._queued++
+    const next = () => {
+      this._queued--
+      return this._next()
     }
+    this._pending = this._pending?.then(next, next)
     return this._pending as Promise<R>
+  }
+
+  private _next(): Promise<R> {
+    const now = this._pull()
+    if (now !== undefined) return Promise.resolve(now)
+    this._busy = true
+    if (this.status === 'idle') this._start()
+    const pending = Promise.resolve(this._more())
+    if (this._queued === 0) this._pending = pending
+    return pending
   }
 
   /** Drops the connection or the wait, and connects now. */
@@ -274,9 +275,11 @@ export class Session<R> implements Passenger {
     this._finish('closed')
   }
 
-  /** Throws once what has been taken is handed over. */
+  /** Ends the attempt for what has been thrown, once what was taken before is handed over. */
   hold(thrown: unknown): void {
-    this._held = { thrown }
+    this._life.end(thrown)
+    this._life.reason = thrown
+    this.parser = undefined
   }
 
   /** An event has been handed over; or the caller's code has left it out. */
@@ -310,6 +313,7 @@ export class Session<R> implements Passenger {
 
   private _start(): void {
     const { signal } = this.plan
+    this._life.reason = START
     if (signal?.aborted) return this._abort()
     board(this)
     signal?.addEventListener('abort', this._abort)
@@ -336,7 +340,6 @@ export class Session<R> implements Passenger {
     // What is being decoded comes first.
     if (!parser || this.over || this.decoding) return undefined
     try {
-      if (this._held) throw this._held.thrown
       const value = this._hand(this)
       if (this.complete) this._finish('complete')
       // A block without data moves the last event ID, too.
@@ -345,8 +348,7 @@ export class Session<R> implements Passenger {
       }
       return value
     } catch (thrown) {
-      this._life.end(thrown)
-      this._life.reason = thrown
+      this.hold(thrown)
       return undefined
     }
   }
@@ -356,12 +358,9 @@ export class Session<R> implements Passenger {
     const { decoding } = this
     if (decoding && !this.over) {
       this.decoding = undefined
-      const stopped = new Promise<void>((resolve) => {
-        this._stopDecoding = resolve
-      })
-      return Promise.race([decoding, stopped]).then(this._again)
+      return this._slow(() => decoding)
     }
-    if (!this._reader || this._life.ended) return this._slow()
+    if (!this._reader || this._life.ended) return this._slow(this._run)
     if (++this._reads % READS_PER_TURN === 0 && Date.now() - this._turned > TURN) {
       return turn().then(() => {
         this._turned = Date.now()
@@ -378,7 +377,7 @@ export class Session<R> implements Passenger {
   }: ReadableStreamReadResult<Uint8Array<ArrayBuffer>>): R | PromiseLike<R> => {
     this.since = Number.POSITIVE_INFINITY
     // A cancelled body ends as a complete one does.
-    if (this._life.ended) return this._slow()
+    if (this._life.ended) return this._more()
     if (done) return this._endBody()
     ;(this.parser as EventStreamParser).feed(value)
     return this._again()
@@ -392,13 +391,14 @@ export class Session<R> implements Passenger {
   }
 
   private readonly _lost = (cause: unknown): PromiseLike<R> => {
-    const { response } = this
-    this._why = networkError(
-      __DEV__ && 'The connection was lost while the stream was read',
-      cause,
-      response,
+    this._life.end(
+      networkError(
+        __DEV__ && 'The connection was lost while the stream was read',
+        cause,
+        this.response,
+      ),
     )
-    return this._slow()
+    return this._more()
   }
 
   /** The body has ended cleanly. What is left of it may be an event, or the trace of a cut. */
@@ -415,10 +415,11 @@ export class Session<R> implements Passenger {
         if (!ends) last = undefined
       }
     } catch (thrown) {
+      last = undefined
       this._life.end(thrown)
     }
     const cut = parser._unfinished && !last
-    this._why =
+    this._life.end(
       plan.finite || cut
         ? new SseError(
             'truncated',
@@ -428,63 +429,54 @@ export class Session<R> implements Passenger {
                 : `Expected a blank line after the last event, got the end of the stream. error.body is what came of it; incomplete: 'deliver' takes it as an event`),
             { response, body: cut ? parser._excerpt : undefined },
           )
-        : CLEAN
+        : CLEAN,
+    )
+    // It is handed over as any other.
     if (last) {
-      const { lastEventId, reconnectionTime } = parser
       const rest = [last]
-      this.parser = { next: () => rest.pop(), lastEventId, reconnectionTime, _id: undefined }
+      parser.next = () => rest.pop()
     }
     return this._again()
   }
 
-  /** Leaves the fast path for the loop. */
-  private _slow(): PromiseLike<R> {
+  /** Leaves the fast path, until `work` is done or the session is over. */
+  private _slow(work: () => PromiseLike<void>): PromiseLike<R> {
     return {
       // biome-ignore lint/suspicious/noThenProperty: it gets the very promise that is to be settled
       then: (resolve: never, reject: never) => {
         this._resolve = resolve
         this._reject = reject
-        this._run()
+        work().then(this._tell)
       },
     } as PromiseLike<R>
   }
 
-  /** The loop: from the end of one attempt to the first events of the next, or to the end. */
-  private async _run(): Promise<void> {
+  /** The loop: from the end of one attempt to the open stream of the next, or to the end. */
+  private readonly _run = async (): Promise<void> => {
     while (!this.over) {
       let deciding = true
       try {
-        const { ended, reason } = this._life
-        await this._goOn(ended ? reason : this._why)
+        await this._goOn(this._life.reason)
         deciding = false
-        await this._connect(this._life)
-        const resolve = this._resolve
-        this._resolve = undefined
-        return resolve?.(this._again())
+        return await this._connect(this._life)
       } catch (thrown) {
         // What a policy or an observer throws is final, also where it is an error to be retried.
         if (deciding && !this._life.ended) this._fail(thrown)
-        this._why = thrown
+        this._life.end(thrown)
       }
     }
-    this._tell()
   }
 
   /** Whether, and when, to try again, now that an attempt has ended. */
   private async _goOn(why: unknown): Promise<void> {
-    if (why === START) return
-    const { plan, cursor } = this
-    const { request } = plan
-    this._disconnect()
     const life = new Lifetime()
     this._life = life
-    const { _openedAt: openedAt, _count: count, _last: last, _mark: mark } = this
-    if (count > 0) {
-      this._delivered = true
-      this._mark = cursor.place || `${last?.type}\n${last?.data}`
-    }
+    if (why === START) return
+    const { plan, _openedAt: openedAt, _count: count, _last: last, _mark: mark } = this
+    this._disconnect()
+    if (count > 0) this._mark = this.cursor.place || `${last?.type}\n${last?.data}`
     this._openedAt = this._count = 0
-    this._last = this.parser = this.response = this._held = undefined
+    this.parser = this.response = undefined
 
     // Progress is a connection that stayed, though no longer than 5 s: a proxy that cuts every 25 s
     // must not keep a stream from recovering. Or events that are new: a greeting or a cached answer,
@@ -493,23 +485,17 @@ export class Session<R> implements Passenger {
     const stayed = open >= (plan.resetAfter ?? Math.min(Math.max(this._waited, 1000), 5000))
     if (stayed || (mark !== this._mark && count > (why === CLEAN ? 0 : 1))) this.failures = 0
 
-    if (why === LET_GO) return
-    if (why === RECONNECT) {
-      this.error = undefined
-      this.unauthorized = this.word = false
-      this.failures = this._times = 0
-      return
-    }
+    if (why === LET_GO || why === RECONNECT) return
     await settled(life, why instanceof SseError && why.code === 'network')
     life.check()
     let error: SseError | undefined
     if (why !== CLEAN) {
-      if (!(why instanceof SseError || plan.wrap)) return this._fail(why)
       error = why instanceof SseError ? why : plan.wrap?.(why)
+      if (!error) return this._fail(why)
     }
     this.error = error
     if (error) error.attempt = this.attempt
-    else if ((plan.onEnd ?? (request.safe ? 'reconnect' : 'complete')) === 'complete') {
+    else if ((plan.onEnd ?? (plan.request.safe ? 'reconnect' : 'complete')) === 'complete') {
       return this._finish('complete')
     }
     // What fresh headers answer is tried again at once: nothing was done, and nobody need know.
@@ -632,7 +618,7 @@ export class Session<R> implements Passenger {
       // "No Content" is the server's way to say: do not come back.
       if (response.status === 204 && !plan.wrap) {
         drop(response)
-        return plan.finite && this._delivered
+        return plan.finite && this._last
           ? this._fail(
               new SseError(
                 'truncated',
@@ -643,7 +629,7 @@ export class Session<R> implements Passenger {
             )
           : this._finish('no-content')
       }
-      await admit(response, plan, life, plan.statuses)
+      await admit(response, plan, life, this._stopWatching, plan.statuses)
       life.check()
     } catch (thrown) {
       if (__DEV__) noteBug(this, thrown)
@@ -660,12 +646,14 @@ export class Session<R> implements Passenger {
     this.parser = new EventStreamParser({
       ...plan.parser,
       lastEventId: cursor.lastEventId,
+      onRetry: (asked) => {
+        cursor.asked = asked
+      },
       ...(__DEV__ && { onIgnored: (line) => noteIgnored(this, line) }),
     })
     this._reader = openBody(response)
     // A fetch that does not heed its signal leaves the read pending.
     life.interrupt = () => this._disconnect()
-    this._why = CLEAN
     this._openedAt = Date.now()
     const { idleTimeout } = plan
     const idle = typeof idleTimeout === 'function' ? idleTimeout(response) : idleTimeout
@@ -711,18 +699,18 @@ export class Session<R> implements Passenger {
       this._life.reason = reason
       this.error = reason instanceof SseError ? reason : undefined
     }
-    if (reason === RECONNECT) this.failures = 0
-    this._disconnect()
+    if (reason === RECONNECT) {
+      this.unauthorized = this.word = false
+      this.failures = this._times = 0
+    }
     this._change(status)
   }
 
   /** What was read stays, to be handed over first. */
   private _disconnect(): void {
-    this._life.end(OVER)
     this._stopWatching()
     this._reader?.cancel().catch(ignore)
     this._reader = undefined
-    this.cursor.asked = this.parser?.reconnectionTime ?? this.cursor.asked
   }
 
   private _fail(error: unknown, reason: 'failed' | 'aborted' = 'failed'): void {
@@ -738,18 +726,19 @@ export class Session<R> implements Passenger {
     alight(this)
     // A new iteration goes on with a stream that was stopped or failed, not with one that is complete.
     if (reason === 'complete' || reason === 'no-content') this.cursor.first = undefined
+    this._life.end(failure?.error)
     this._disconnect()
     this.response = undefined
-    this._stopDecoding()
     this._tell()
     this._change('closed')
   }
 
   /** Settles the `next()` that waits, if one does: why it failed is thrown once. */
-  private _tell(): void {
+  private readonly _tell = (): void => {
     const { over, _resolve: resolve, _reject: reject } = this
-    if (!over || !resolve) return
+    if (!resolve) return
     this._resolve = undefined
+    if (!over) return resolve(this._again())
     this._busy = false
     if ('error' in over && !this._told) {
       this._told = true

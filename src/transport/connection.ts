@@ -20,6 +20,7 @@ const EVENT_STREAM = /(^|,)[\t ]*text\/event-stream[\t ]*(;[^,]*)?(,[^/]*)?$/i
 /**
  * Whether a response is a stream.
  *
+ * @param stopWatching - called once that is known to be wrong
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#sse-processing-model
  * @throws {SseError} `status`, `content-type` or `refused`
  * @throws the reason of `life`, as soon as that ends
@@ -28,6 +29,7 @@ export async function admit(
   response: Response,
   { accept, onOpen }: ConnectionOptions,
   life: Lifetime,
+  stopWatching: () => void,
   statuses = /^20[012]$/,
 ): Promise<void> {
   const { status } = response
@@ -39,6 +41,8 @@ export async function admit(
       : 'content-type'
   try {
     if (!(accept ? await life.race(accept(response)) : code === 'refused')) {
+      // It is refused, however long its text takes.
+      stopWatching()
       throw await refusal(code, __DEV__ && describe(code, response, type), response, life)
     }
     await life.race(onOpen?.(response))

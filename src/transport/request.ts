@@ -51,7 +51,17 @@ type Json = (attempt: Attempt) => unknown
 
 type Made<T> = T | ((attempt: Attempt) => Awaitable<T>)
 
-/** Headers as `fetch` takes them; `null` leaves a header out that would be sent without it. */
+/**
+ * Headers as `fetch` takes them; `null` leaves a header out that would be sent without it.
+ *
+ * @example
+ * ```ts
+ * import { events, type HeadersOption } from 'tidings'
+ *
+ * const headers: HeadersOption = { Authorization: `Bearer ${token}`, 'Last-Event-ID': null }
+ * const feed = events('/api/feed', { headers })
+ * ```
+ */
 export type HeadersOption =
   | Iterable<readonly [string, string | null | undefined]>
   | readonly (readonly string[])[]

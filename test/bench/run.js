@@ -91,7 +91,8 @@ async function measure(name) {
 
 async function load(module) {
   const path = fileURLToPath(new URL(module, import.meta.url))
-  return (await runnerImport(path, { configFile: false })).module
+  const define = { __DEV__: 'true' }
+  return (await runnerImport(path, { configFile: false, define })).module
 }
 
 /** Its path; the newest one is got from npm, into a folder that git ignores. */

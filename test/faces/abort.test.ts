@@ -3,12 +3,12 @@ import { getEventListeners, once } from 'node:events'
 import type { RequestListener } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { EventSource } from '../src/event-source'
-import { type EventStream, type EventsOptions, events } from '../src/events'
-import { fetchEventSource } from '../src/fetch-event-source'
-import type { Attempt } from '../src/request'
-import { stream } from './support/response'
-import { serve } from './support/server'
+import { EventSource } from '../../src/faces/event-source'
+import { type EventStream, type EventsOptions, events } from '../../src/faces/events'
+import { fetchEventSource } from '../../src/faces/fetch-event-source'
+import type { Attempt } from '../../src/transport/request'
+import { stream } from '../support/response'
+import { serve } from '../support/server'
 
 const unhandled: unknown[] = []
 const note = (reason: unknown) => unhandled.push(reason)
@@ -80,7 +80,7 @@ const faces: Record<string, Face> = {
       signal,
       onmessage: ({ data }) => onEvent(data),
       onerror: (error) => {
-        onReconnect?.({ error, delay: 0, attempt: 1 })
+        onReconnect?.({ error, delay: 0, failures: 1, attempt: 1 })
         return typeof retry === 'function' ? (retry({} as never) as Promise<number>) : 1_000_000
       },
       ...(onOpen && { onopen: async (response) => void (await onOpen(response)) }),
@@ -347,6 +347,24 @@ test('the signal of an attempt tells its functions that they need not go on', as
   expect(told).toBe('enough')
 })
 
+test('the reason that it gives is one that can be printed, whatever has ended the attempt', async () => {
+  for (const way of ['close', 'reconnect', 'fail'] as const) {
+    const reasons: unknown[] = []
+    const source = events('http://test/', {
+      headers: ({ signal }) => {
+        signal.addEventListener('abort', () => reasons.push(signal.reason))
+        return new Promise<never>(() => {})
+      },
+    })
+    const next = source[Symbol.asyncIterator]().next()
+    await new Promise(setImmediate)
+    source[way]('no good')
+    expect(`${reasons[0]}`).toMatch(way === 'fail' ? /SseError/ : /AbortError/)
+    source.close()
+    await next
+  }
+})
+
 test('a thousand streams opened and stopped on one long-lived signal leave no listener on it', async () => {
   const server = await serve(open)
   const control = new AbortController()
@@ -376,7 +394,7 @@ test('a thousand streams opened and stopped on one long-lived signal leave no li
 })
 
 describe('a Node process whose streams were stopped', () => {
-  const script = fileURLToPath(new URL('./fixtures/stop.mjs', import.meta.url))
+  const script = fileURLToPath(new URL('../fixtures/stop.mjs', import.meta.url))
 
   /** Runs the script to its own end. */
   async function run(stage: string, listener: RequestListener) {

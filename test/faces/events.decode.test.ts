@@ -320,7 +320,7 @@ describe('skip', () => {
     let ends = 0
     const story = await storyOf([stream(['data: a\n\ndata: end\n\ndata: end\n\n'])], {
       until: 'end',
-skip: ({ data }) => data === 'end' && ++ends === 1,
+      skip: ({ data }) => data === 'end' && ++ends === 1,
     })
     expect(story).toEqual(['fetch', 'message:a', 'done'])
   })

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type EventStream, events } from '../../src/faces/events'
 import { OldAbortController } from '../support/abort-controller'
+import { FakePage } from '../support/fake-page'
 import { type AnyOptions, FEED, ownTheClock, reset, status } from '../support/play'
 import { body } from '../support/response'
 
@@ -235,17 +236,25 @@ const stops: Record<string, (run: Run) => unknown> = {
   'return()': ({ iterator }) => iterator.return?.(),
 }
 
-for (const [platform, setUp] of [
-  ['with the platform’s AbortController', () => {}],
-  [
-    'with an AbortController that drops its reason',
-    () => vi.stubGlobal('AbortController', OldAbortController),
-  ],
-] as const) {
+const platforms: Record<string, () => unknown> = {
+  'with the platform’s AbortController': () => {},
+  'with an AbortController that drops its reason': () =>
+    vi.stubGlobal('AbortController', OldAbortController),
+  // Where a lost connection is believed after a moment.
+  'in a page': () => new FakePage(),
+}
+
+for (const [platform, setUp] of Object.entries(platforms)) {
   describe(platform, () => {
-    beforeEach(() => void setUp())
-    afterEach(() => void vi.unstubAllGlobals())
-    const old = platform !== 'with the platform’s AbortController'
+    let page: unknown
+    beforeEach(() => {
+      page = setUp()
+    })
+    afterEach(() => {
+      if (page instanceof FakePage) expect(page.listeners).toBe(0)
+      vi.unstubAllGlobals()
+    })
+    const old = platform.includes('drops')
 
     describe.each(Object.entries(rows))('a stream that %s', (_, row) => {
       test.each(Object.entries(stops))('is stopped by %s in any microtask', async (way, stop) => {

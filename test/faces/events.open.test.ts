@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { SseError } from '../../src/errors'
+import { events } from '../../src/faces/events'
 import type { Attempt } from '../../src/transport/request'
 import { OldAbortController } from '../support/abort-controller'
 import { type Answer, follow } from '../support/fetch'
@@ -238,13 +239,26 @@ describe('connectTimeout', () => {
     ['fetch', 'silence', {}],
     ['accept', stream([]), { accept: never }],
     ['onOpen', stream([]), { onOpen: never }],
-    ['the text of an error page', new Response(live().response.body, { status: 503 }), {}],
   ])('is for the whole way: %s', async (_, first, options) => {
     const run = await play([first], { connectTimeout: 500, ...options }, 499)
     expect(run.source.status).toBe('connecting')
     await vi.advanceTimersByTimeAsync(1)
     expect([run.source.status, run.story.at(-1)]).toEqual(['waiting', 'reconnect:timeout:1000'])
     for (const { signal } of run.requests) expect(signal?.aborted).toBe(true)
+    await stop(run)
+  })
+
+  test('is for the input as well', async () => {
+    const source = events(never, { connectTimeout: 500, retry: false })
+    const failed = failureOf(source[Symbol.asyncIterator]().next())
+    await vi.advanceTimersByTimeAsync(500)
+    expect(await failed).toMatchObject({ code: 'timeout', attempt: 1 })
+  })
+
+  test('is over with a refusal, however long the text of that takes', async () => {
+    const slow = new Response(live().response.body, { status: 503 })
+    const run = await play([slow], { connectTimeout: 500 }, 1000)
+    expect(run.story).toEqual(['fetch', 'reconnect:503:1000'])
     await stop(run)
   })
 

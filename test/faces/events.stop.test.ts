@@ -533,7 +533,7 @@ describe('fail()', () => {
   })
 
   test('is thrown where the policy gives up', async () => {
-    for (const retry of [false, () => false, { maxRetries: 0 }] as const) {
+    for (const retry of [false, () => false as const, { maxRetries: 0 }] as const) {
       const run = await play([live().response], { retry })
       run.source.fail(reason)
       await run.followed

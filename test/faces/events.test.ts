@@ -396,6 +396,24 @@ describe('next()', () => {
     ])
   })
 
+  test('a call that comes between two others is answered after both', async () => {
+    for (const chunks of [['data: a\n\ndata: b\n\ndata: c\n\ndata: d\n\n'], ['a', 'b', 'c', 'd']]) {
+      const wire = chunks.map((chunk) => (chunk.length > 1 ? chunk : `data: ${chunk}\n\n`))
+      const { source } = prepare([stream(wire, 'stall')])
+      const iterator = source[Symbol.asyncIterator]()
+      const results: string[] = []
+      const take = async (call: string) => {
+        results.push(call + (await iterator.next()).value?.data)
+      }
+      // Whoever waits for the first hears of it before the second is on its way.
+      const first = iterator.next()
+      const third = first.then(() => take('third:'))
+      await Promise.all([take('second:'), first, third, take('between:')])
+      expect(results).toEqual(['second:b', 'between:c', 'third:d'])
+      source.close()
+    }
+  })
+
   test('of calls that overlap, the first gets the failure and the rest the end', async () => {
     const { source } = prepare([status(404)])
     const iterator = source[Symbol.asyncIterator]()

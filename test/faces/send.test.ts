@@ -60,6 +60,7 @@ describe('the event goes', () => {
   test.each<[string, EventSourceInit, string]>([
     ['to the URL of the stream', {}, 'http://test/feed?x=1'],
     ['to sendUrl', { sendUrl: 'http://test/chat' }, 'http://test/chat'],
+    ['to a sendUrl that only its fetch can resolve', { sendUrl: '/chat' }, '/chat'],
     ['to sendUrl as a URL', { sendUrl: new URL('http://other/chat') }, 'http://other/chat'],
   ])('%s', async (_, init, url) => {
     using opened = source([ok()], init)

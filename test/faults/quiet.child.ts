@@ -3,8 +3,9 @@
  * of JSON, and has nothing more to do. `node - <url>`
  */
 import { getEventListeners, setMaxListeners } from 'node:events'
+import { EventSource } from '../../src/faces/event-source'
+import { type EventsOptions, events } from '../../src/faces/events'
 import { fetchEventSource } from '../../src/faces/fetch-event-source'
-import { EventSource, type EventsOptions, events } from '../../src/index'
 
 const [base = ''] = process.argv.slice(2)
 const { signal } = new AbortController()

@@ -1,9 +1,11 @@
 const real = {
   setTimeout: globalThis.setTimeout,
   clearTimeout: globalThis.clearTimeout,
+  setInterval: globalThis.setInterval,
+  clearInterval: globalThis.clearInterval,
   setImmediate: globalThis.setImmediate,
   MessageChannel: globalThis.MessageChannel,
-  now: performance.now,
+  now: Date.now,
   random: Math.random,
 }
 
@@ -18,6 +20,8 @@ export class Clock {
   now = Clock.START
   /** The library's timers. */
   readonly timers = new Map<number, Timer>()
+  /** Those that come again and again. They ring as time passes, and make none pass. */
+  readonly intervals = new Map<number, { at: number; every: number; run: () => void }>()
   /** The world's: servers, and what the consumer does at some time. */
   readonly world = new Map<number, Timer>()
   #last = 0
@@ -38,27 +42,48 @@ export class Clock {
     if (!next) return false
     const [timers, id, { at, run }] = next
     timers.delete(id)
+    for (const interval of [...this.intervals.values()]) {
+      while (interval.at < at) {
+        this.now = Math.max(this.now, interval.at)
+        interval.at = this.now + interval.every
+        interval.run()
+      }
+    }
     this.now = Math.max(this.now, at)
     run()
     return true
+  }
+
+  /** The machine sleeps: no timer rings until it wakes. */
+  sleep(time: number): void {
+    this.now += time
+    for (const interval of [...this.intervals.values()]) {
+      interval.at = this.now + interval.every
+      interval.run()
+    }
   }
 
   install(): void {
     Object.assign(globalThis, {
       setTimeout: (run: () => void, delay = 0) => this.later(delay, run, this.timers),
       clearTimeout: (id: number) => this.timers.delete(id),
+      setInterval: (run: () => void, every: number) => {
+        this.intervals.set(++this.#last, { at: this.now + every, every, run })
+        return this.#last
+      },
+      clearInterval: (id: number) => this.intervals.delete(id),
       // Without it the library yields by a timer, which this clock knows.
       MessageChannel: undefined,
     })
-    performance.now = () => this.now
+    Date.now = () => this.now
     Math.random = () => 0.5
   }
 
   uninstall(): void {
-    const { setTimeout, clearTimeout, MessageChannel } = real
-    Object.assign(globalThis, { setTimeout, clearTimeout, MessageChannel })
-    performance.now = real.now
-    Math.random = real.random
+    const { now, random, setImmediate: _, ...timers } = real
+    Object.assign(globalThis, timers)
+    Date.now = now
+    Math.random = random
   }
 }
 

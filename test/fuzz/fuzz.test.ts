@@ -17,6 +17,9 @@ const plain: SessionCase = {
   refreshable: true,
   retry: 'none',
   onEnd: 'default',
+  resume: 'none',
+  decodes: false,
+  gated: false,
   connectTimeout: 0,
   idleTimeout: 50,
   dedupe: false,
@@ -31,13 +34,17 @@ const plain: SessionCase = {
 
 describe('an interruption in any microtask of a session loses and leaves nothing', () => {
   for (const face of ['events', 'batches', 'EventSource', 'fetchEventSource'] as const) {
-    for (const does of ['reconnect', 'close', 'abort'] as const) {
+    for (const does of ['reconnect', 'fail', 'close', 'abort', 'sleep', 'release'] as const) {
+      // The drop-in has but one way to be stopped.
+      if (face === 'fetchEventSource' && does !== 'abort') continue
       test(`${does}, by ${face}`, async () => {
         for (const deaf of [false, true]) {
           for (let when = 1; when <= 6; when++) {
             for (let ticks = 0; ticks <= 30; ticks++) {
               const actions = [{ at: 'move', when, ticks, does }] as const
-              await session.check({ ...plain, face, deaf, actions })
+              // A gate, and a decode that takes its time, have microtasks of their own.
+              const slow = { decodes: ticks % 2 > 0, gated: ticks % 3 > 0 || does === 'release' }
+              await session.check({ ...plain, ...slow, face, deaf, actions })
             }
           }
         }
@@ -71,6 +78,32 @@ const kept: [what: string, is: SessionCase][] = [
         { ...quick, answer: 'open', events: 1, cut: 0, end: 'end', replay: 3 },
         { ...quick, answer: 'open', events: 1, cut: 0, end: 'end', replay: 3 },
       ],
+    },
+  ],
+  [
+    'a page in place of a stream is final, though its text takes longer than connectTimeout',
+    {
+      ...plain,
+      connectTimeout: 50,
+      attempts: [{ ...quick, answer: 'html', events: 0, cut: 0, end: 'end', gap: 100 }],
+    },
+  ],
+  [
+    'a reconnect while the end of the body is looked at delivers no half of an event',
+    {
+      ...plain,
+      attempts: [{ ...quick, answer: 'open', events: 1, cut: 14, end: 'end' }],
+      actions: [{ at: 'move', when: 4, ticks: 2, does: 'reconnect' }],
+    },
+  ],
+  [
+    'an abort while the text of a refusal is read leaves no timer',
+    {
+      ...plain,
+      face: 'fetchEventSource',
+      deaf: true,
+      attempts: [{ ...quick, answer: 'html', events: 0, cut: 0, end: 'end' }],
+      actions: [{ at: 'move', when: 1, ticks: 8, does: 'abort' }],
     },
   ],
 ]

@@ -1,6 +1,8 @@
 import fc from 'fast-check'
-import { events, SseError } from '../../src/index'
-import { retryDelay } from '../../src/retry'
+import { SseError } from '../../src/errors'
+import { events } from '../../src/faces/events'
+import { backoffTime } from '../../src/session/retry'
+import { askedWait } from '../../src/transport/exchange'
 import { stream } from '../support/response'
 import { same } from './parser'
 
@@ -120,8 +122,7 @@ export const headers = {
     if (valid(value.after)) response.headers.set('retry-after', value.after)
     const { failures, jitter } = value
     for (const delay of [0, 1000]) {
-      const place = { asked: undefined, reconnectionTime: 1000 }
-      const wait = retryDelay({ delay, jitter }, failures, place, response)
+      const wait = backoffTime({ delay, jitter }, failures, 1000, 0, askedWait(response))
       if (!(wait >= delay)) throw new Error(`Expected a wait of at least ${delay} ms, got ${wait}`)
       const asked = /^\d+$/.test(value.after) ? Number(value.after) * 1000 : 0
       if (wait < asked) throw new Error(`Expected a wait of at least ${asked} ms, got ${wait}`)

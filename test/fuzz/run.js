@@ -5,6 +5,7 @@ import { runnerImport } from 'vite'
 const [seconds = 30, seed = Date.now() % 2 ** 31] = process.argv.slice(2).map(Number)
 const { module } = await runnerImport(fileURLToPath(new URL('fuzz.ts', import.meta.url)), {
   configFile: false,
+  define: { __DEV__: 'true' },
 })
 console.log(`Fuzzing for ${seconds} s, seed ${seed}`)
 const { failures, runs } = await module.fuzz(seconds, seed)

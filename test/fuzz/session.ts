@@ -1,7 +1,10 @@
 import { getEventListeners } from 'node:events'
 import fc from 'fast-check'
-import { fetchEventSource } from '../../src/fetch-event-source'
-import { EventSource, type EventsOptions, events, SseError } from '../../src/index'
+import { SseError } from '../../src/errors'
+import { EventSource } from '../../src/faces/event-source'
+import { type EventStream, type EventsOptions, events } from '../../src/faces/events'
+import { fetchEventSource } from '../../src/faces/fetch-event-source'
+import { dedupe } from '../../src/parts/dedupe'
 import { Clock, quiet } from './clock'
 
 /** How many events the server has. */
@@ -12,7 +15,7 @@ const encoder = new TextEncoder()
 interface Attempt {
   /** Milliseconds before it answers. */
   readonly wait: number
-  readonly answer: 'open' | 'reject' | 'html' | number
+  readonly answer: 'open' | 'reject' | 'refuse' | 'html' | number
   /** Seconds, as a header. */
   readonly retryAfter: number
   /** Milliseconds, as a field. */
@@ -35,7 +38,7 @@ interface Action {
   readonly when: number
   /** Microtasks to let pass first; 0 for at once. */
   readonly ticks: number
-  readonly does: 'reconnect' | 'close' | 'throw' | 'abort'
+  readonly does: 'reconnect' | 'fail' | 'close' | 'throw' | 'abort' | 'sleep' | 'release'
 }
 
 export interface SessionCase {
@@ -45,6 +48,10 @@ export interface SessionCase {
   readonly refreshable: boolean
   readonly retry: 'none' | 'near' | 'few' | 'false'
   readonly onEnd: 'default' | 'reconnect' | 'complete'
+  readonly resume: 'none' | 'same' | 'function'
+  /** By promises. */
+  readonly decodes: boolean
+  readonly gated: boolean
   readonly connectTimeout: number
   readonly idleTimeout: number
   readonly dedupe: boolean
@@ -60,7 +67,7 @@ const attempt: fc.Arbitrary<Attempt> = fc.record({
     { weight: 6, arbitrary: fc.constant('open' as const) },
     {
       weight: 3,
-      arbitrary: fc.constantFrom<Attempt['answer']>('reject', 401, 429, 503, 500, 408),
+      arbitrary: fc.constantFrom<Attempt['answer']>('reject', 'refuse', 401, 429, 503, 500, 408),
     },
     { weight: 1, arbitrary: fc.constantFrom<Attempt['answer']>('html', 204, 403, 404) },
   ),
@@ -78,7 +85,17 @@ const action: fc.Arbitrary<Action> = fc.record({
   when: fc.oneof(fc.nat(12), fc.nat(3000)),
   ticks: fc.nat(20),
   does: fc.oneof(
-    { weight: 6, arbitrary: fc.constantFrom('reconnect' as const, 'close', 'throw') },
+    {
+      weight: 8,
+      arbitrary: fc.constantFrom(
+        'reconnect' as const,
+        'close',
+        'throw',
+        'fail',
+        'sleep',
+        'release',
+      ),
+    },
     { weight: 1, arbitrary: fc.constant('abort' as const) },
   ),
 })
@@ -89,6 +106,9 @@ const sessionCase: fc.Arbitrary<SessionCase> = fc.record({
   refreshable: fc.boolean(),
   retry: fc.constantFrom('none', 'none', 'near', 'few', 'false'),
   onEnd: fc.constantFrom('default', 'default', 'reconnect', 'complete'),
+  resume: fc.constantFrom('none', 'none', 'same', 'function'),
+  decodes: fc.boolean(),
+  gated: fc.boolean(),
   connectTimeout: fc.constantFrom(0, 50),
   idleTimeout: fc.constantFrom(0, 50),
   dedupe: fc.boolean(),
@@ -103,10 +123,10 @@ const RETRY: Record<SessionCase['retry'], EventsOptions['retry']> = {
   few: { delay: 1, maxRetries: 2 },
   false: false,
 }
-/** The statuses by which a server says that it has not acted. */
-const REFUSALS: readonly unknown[] = [408, 429, 503]
 /** The answers that end a stream. */
-const FINAL: readonly unknown[] = ['html', 204, 403, 404]
+const FINAL: readonly unknown[] = [204, 403]
+/** The answers that end a stream that was never open; else five in a row are borne. */
+const STRAYS: readonly unknown[] = ['html', 404]
 const MOST_STEPS = 2000
 
 /** What the server does when the script is over: it sends the rest. */
@@ -128,6 +148,8 @@ interface Request {
   /** The consumer caused it itself. */
   readonly asked: boolean
   answer: Attempt['answer'] | undefined
+  /** The server has said that it has not acted. */
+  unacted: boolean
   /** Its body ended, and well. */
   complete: boolean
 }
@@ -144,6 +166,10 @@ class World {
   onMove: ((count: number) => void) | undefined
   /** The consumer is the cause of the next request. */
   asked = true
+  /** The machine, or a gate, may be. */
+  letGo = false
+  /** An event has come, so a response was accepted, and the stream is not complete since. */
+  begun = false
   failure: Error | undefined
   /** How many bodies are open. */
   open = 0
@@ -173,57 +199,99 @@ class World {
     this.tell(`event ${data}`)
     if (--this.left < 0) this.fail('An event after the stop')
     this.received++
+    this.begun = true
     if (!this.is.ids) return
     const due = this.received
     if (data !== `${due}☃` || id !== `${due}`) this.fail(`Expected event ${due}, got this`)
   }
 
-  readonly fetch = (_: unknown, init: RequestInit = {}): Promise<Response> => {
+  readonly fetch = (url: unknown, init: RequestInit = {}): Promise<Response> => {
+    const { is } = this
     const signal = init.signal as AbortSignal
     const id = new Headers(init.headers).get('last-event-id') ?? ''
     const attempt = this.is.attempts[this.requests.length]
     this.tell(`request ${this.requests.length + 1}, after ${id || 'nothing'}`)
     if (signal.aborted) this.fail('A request that is aborted already')
     if (this.requests.some(({ signal }) => !signal.aborted)) this.fail('Two connections at once')
-    if (this.is.ids && Number(id) !== this.received) this.fail('A wrong resume point')
-    if (!this.asked) this.#allow(id)
+    if (is.ids && Number(id) !== this.received) this.fail('A wrong resume point')
+    if (is.face !== 'fetchEventSource') {
+      const goesOn = `${url}`.includes('after')
+      if (goesOn && is.resume !== 'function') this.fail('A request of another stream')
+      if (!goesOn && is.resume === 'function' && this.begun) this.fail('Begun again')
+      if (goesOn ? init.method !== 'GET' : init.method !== is.method) this.fail('Another method')
+      if (!this.asked) this.#allow()
+    }
     this.#notBefore = 0
-    const request: Request = { signal, asked: this.asked, answer: undefined, complete: false }
+    const request: Request = {
+      signal,
+      asked: this.asked,
+      answer: undefined,
+      unacted: false,
+      complete: false,
+    }
     this.requests.push(request)
-    this.asked = false
+    this.asked = this.letGo = false
 
     return new Promise((resolve, reject) => {
-      if (!this.is.deaf) signal.addEventListener('abort', () => reject(signal.reason))
+      if (!is.deaf) signal.addEventListener('abort', () => reject(signal.reason))
       this.clock.later(attempt?.wait ?? 0, () => {
         const answer = attempt?.answer ?? 'open'
         if (!signal.aborted) this.move(`answer ${answer}`)
-        if (signal.aborted && !this.is.deaf) return
+        if (signal.aborted && !is.deaf) return
         // What comes too late counts for nothing.
-        if (!signal.aborted) request.answer = answer
+        if (!signal.aborted) {
+          request.answer = answer
+          request.unacted =
+            answer === 'refuse' ||
+            answer === 429 ||
+            (typeof answer === 'number' && answer > 404 && (attempt?.retryAfter ?? 0) > 0)
+        }
         if (answer === 'reject') reject(new TypeError('fetch failed'))
-        else resolve(this.#respond(attempt, request, Number(id)))
+        else if (answer === 'refuse') {
+          const cause = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })
+          reject(new TypeError('fetch failed', { cause }))
+        } else resolve(this.#respond(attempt, request, Number(id)))
       })
     })
   }
 
+  /** How many of the last requests, since the consumer asked for one, went so. */
+  #inRow(went: (request: Request) => boolean): number {
+    let count = 0
+    for (const request of [...this.requests].reverse()) {
+      if (!went(request)) break
+      count++
+      if (request.asked) break
+    }
+    return count
+  }
+
   /** Whether a request that the consumer did not cause may come now, and at all. */
-  #allow(id: string): void {
+  #allow(): void {
     const { is } = this
-    const [before, previous] = this.requests.slice(-2) as [Request, Request | undefined]
-    const last = previous ?? before
+    const last = this.requests.at(-1) as Request
     const { answer } = last
-    if (is.face === 'fetchEventSource') return
-    const refreshed =
-      answer === 401 && is.refreshable && (last.asked || before === last || before.answer !== 401)
-    if (this.clock.now < this.#notBefore && !refreshed) this.fail('Sooner than the server asked')
-    if (is.retry === 'false' && !refreshed) this.fail('Retried in spite of retry: false')
+    const wasOpen = this.requests.some(({ answer }) => answer === 'open')
+    const repeatable =
+      is.method === 'GET' || is.resume === 'same' || (is.resume === 'function' && wasOpen)
+    // What may not be repeated is left alone, so a reason for it is looked for.
+    if (this.letGo && repeatable) return
+    const refusals = this.#inRow(({ answer }) => answer === 401)
+    const refreshed = is.refreshable && refusals > 0 && refusals <= 2
+    const atOnce = refreshed && refusals === 1
+    if (this.clock.now < this.#notBefore && !atOnce) this.fail('Sooner than the server asked')
+    if (is.retry === 'false' && !atOnce) this.fail('Retried in spite of retry: false')
     if (answer === 401 && !refreshed) this.fail('Retried a 401 with the same headers')
     if (FINAL.includes(answer)) this.fail(`Retried after ${answer}`)
+    const strays = this.#inRow(({ answer }) => STRAYS.includes(answer))
+    if (strays > (wasOpen && repeatable ? 5 : 0)) this.fail(`Retried after ${answer}`)
     if (last.complete && is.onEnd === 'complete') this.fail('Reconnected in spite of onEnd')
-    if (is.method === 'GET' || is.retry === 'near' || is.retry === 'few') return
-    if (last.complete ? is.onEnd === 'reconnect' : id || refreshed || REFUSALS.includes(answer))
-      return
-    this.fail('A POST repeated unasked')
+    if (last.complete && is.method === 'POST' && is.onEnd !== 'reconnect') {
+      this.fail('Reconnected after the end of a POST')
+    }
+    if (repeatable || refreshed) return
+    const unacted = this.#inRow(({ unacted }) => unacted)
+    if (unacted === 0 || unacted > 2) this.fail('A POST repeated unasked')
   }
 
   #respond(attempt: Attempt | undefined, request: Request, resumed: number): Response {
@@ -234,7 +302,11 @@ class World {
     }
     const { answer, retryAfter, retry, replay, events, cut, chunk, gap, end } = attempt ?? REST
     if (typeof answer === 'number') {
-      if (retryAfter > 0 && !request.signal.aborted) this.#notBefore = clock.now + retryAfter * 1000
+      // The class of the standard knows of no Retry-After unless `retry` is given.
+      const heeds = is.face !== 'EventSource' || is.retry !== 'none'
+      if (heeds && retryAfter > 0 && !request.signal.aborted) {
+        this.#notBefore = clock.now + retryAfter * 1000
+      }
       const headers: HeadersInit = retryAfter > 0 ? { 'retry-after': `${retryAfter}` } : {}
       return new Response(null, { status: answer, headers })
     }
@@ -244,6 +316,8 @@ class World {
     let wire = field
     for (let number = first; number <= last; number++) wire += this.#event(number)
     const part = encoder.encode(this.#event(last + 1)).subarray(0, last < COUNT ? cut : 0)
+    // Whatever stands after the last blank line is the trace of a cut.
+    const whole = part.length === 0 && (field === '' || first <= last)
     const bytes = Buffer.concat([encoder.encode(wire), part])
 
     let start = 0
@@ -281,7 +355,7 @@ class World {
               if (end === 'stall' || !held) return
               release()
               this.#notBefore = clock.now + this.#reconnectionTime
-              request.complete = end === 'end'
+              request.complete = answer === 'open' && end === 'end' && whole
               if (end === 'end') controller.close()
               else controller.error(new TypeError('terminated'))
               resolve()
@@ -300,14 +374,17 @@ class World {
   }
 }
 
-/** The iterations only can drop what is sent again. */
+/** All but the drop-in can pass over what is sent again. */
 function dedupes({ dedupe, face }: SessionCase): boolean {
-  return dedupe && !/Source/.test(face)
+  return dedupe && face !== 'fetchEventSource'
 }
 
 /** What the consumer can do to its stream. */
 interface Consumer {
   reconnect(): void
+  fail(reason: unknown): void
+  /** What its gate has been given. */
+  release?: () => void
   /** Stops, to begin again. */
   close(): void
   abort(reason: unknown): void
@@ -330,8 +407,13 @@ async function act(world: World, { does, ticks }: Action, consumer: Consumer): P
   for (let tick = 0; tick < ticks; tick++) await undefined
   if (consumer.isOver()) return
   world.tell(does)
+  if (does === 'sleep' || does === 'release') {
+    world.letGo = true
+    return does === 'sleep' ? world.clock.sleep(600_000) : consumer.release?.()
+  }
   if (does !== 'abort') world.asked = true
   if (does === 'reconnect') return consumer.reconnect()
+  if (does === 'fail') return consumer.fail(new Error('no good'))
   // What an iteration has handed over is on its way, and counts as delivered.
   const { face } = world.is
   world.left = ticks === 0 || /Source/.test(face) ? 0 : face === 'events' ? 1 : COUNT
@@ -339,15 +421,29 @@ async function act(world: World, { does, ticks }: Action, consumer: Consumer): P
   else consumer.close()
 }
 
-function optionsOf(world: World, signal: AbortSignal): EventsOptions {
+function optionsOf(world: World, signal: AbortSignal, consumer: () => Consumer): EventsOptions {
   const { is } = world
+  const reconnects = is.onEnd === 'reconnect' && (is.method === 'GET' || is.resume !== 'none')
   return {
     method: is.method,
     fetch: world.fetch,
     signal,
     retry: RETRY[is.retry],
     headers: is.refreshable ? () => ({ 'x-own': '1' }) : { 'x-own': '1' },
-    onEnd: is.onEnd === 'default' ? undefined : is.onEnd,
+    onEnd: is.onEnd === 'complete' || reconnects ? (is.onEnd as 'complete') : undefined,
+    resume:
+      is.resume === 'function'
+        ? ({ cursor }) => `?after=${cursor}`
+        : is.resume === 'same'
+          ? 'same'
+          : undefined,
+    skip: dedupes(is) ? dedupe(COUNT) : undefined,
+    ...(is.decodes && { decode: async (data: string) => data }),
+    ...(is.gated && {
+      gate: async ({ release }) => {
+        consumer().release = release
+      },
+    }),
     connectTimeout: is.connectTimeout || undefined,
     idleTimeout: is.idleTimeout || undefined,
   }
@@ -357,11 +453,15 @@ function iterate(world: World, actions: Action[]): Consumer {
   const { is } = world
   const control = new AbortController()
   const { signal } = control
-  const stream = events(URL, { ...optionsOf(world, signal), dedupe: dedupes(is) ? COUNT : 0 })
+  const stream: EventStream = events(
+    URL,
+    optionsOf(world, signal, () => consumer),
+  )
   let over = false
   let again = true
   const consumer: Consumer = {
     reconnect: () => stream.reconnect(),
+    fail: (reason) => stream.fail(reason),
     close() {
       again = true
       stream.close()
@@ -394,6 +494,7 @@ function iterate(world: World, actions: Action[]): Consumer {
         if (is.face === 'events') for await (const event of stream) await take([event])
         else for await (const batch of stream.batches()) await take(batch)
         world.tell('done')
+        world.begun = false
       } catch (error) {
         world.tell(`${error}`.split('\n')[0] as string)
         const known = error === FAILURE || error === signal.reason || error instanceof SseError
@@ -408,7 +509,10 @@ function iterate(world: World, actions: Action[]): Consumer {
 
 function listen(world: World, actions: Action[]): Consumer {
   const control = new AbortController()
-  const source = new EventSource(URL, optionsOf(world, control.signal))
+  const source = new EventSource(
+    URL,
+    optionsOf(world, control.signal, () => consumer),
+  )
   let reopens = false
   const reconnect = () => {
     reopens = false
@@ -417,6 +521,7 @@ function listen(world: World, actions: Action[]): Consumer {
   }
   const consumer: Consumer = {
     reconnect,
+    fail: (reason) => source.fail(reason),
     close() {
       source.close()
       reopens = true
@@ -442,7 +547,11 @@ function listen(world: World, actions: Action[]): Consumer {
       reconnect()
     } else if (action) act(world, action, consumer)
   }
-  source.onerror = ({ error }) => world.tell(`${source.readyState}: ${error}`)
+  source.onerror = ({ error }) => {
+    world.tell(`${source.readyState}: ${error}`)
+    // It may be complete.
+    if (source.readyState === 2) world.begun = false
+  }
   return consumer
 }
 
@@ -459,6 +568,7 @@ function call(world: World, actions: Action[]): Consumer {
   }
   const consumer: Consumer = {
     reconnect: close,
+    fail: close,
     close,
     abort(reason) {
       ended = reason
@@ -475,7 +585,7 @@ function call(world: World, actions: Action[]): Consumer {
       control = new AbortController()
       const { signal } = control
       let failures = 0
-      const { method, fetch, headers } = optionsOf(world, signal)
+      const { method, fetch, headers } = optionsOf(world, signal, () => consumer)
       await fetchEventSource(URL, {
         method,
         fetch: fetch as typeof globalThis.fetch,
@@ -538,7 +648,7 @@ async function check(is: SessionCase): Promise<void> {
     }
     consumer.abort(new Error('over'))
     await quiet()
-    if (clock.timers.size > 0) world.fail('A timer is left')
+    if (clock.timers.size + clock.intervals.size > 0) world.fail('A timer is left')
     if (consumer.status() !== 'closed') world.fail(`Over, and ${consumer.status()}`)
     if (consumer.listeners() > 0) world.fail('A listener is left')
     if (world.requests.some(({ signal }) => !signal.aborted)) world.fail('A request is left')

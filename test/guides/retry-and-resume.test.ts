@@ -54,7 +54,7 @@ test('a policy of your own sees the failure, and says how long to wait or when t
   const { fetch, requests } = answering(unavailable, unavailable, unavailable, unavailable)
   const contexts: unknown[] = []
   const policy: RetryPolicy = ({ error, failures, delay }) => {
-    contexts.push([error?.status, failures, delay >= 1000])
+    contexts.push([error?.status, failures, Number(delay) >= 1000])
     return failures < 3 && 1
   }
   const stream = events('http://x/', { fetch, retry: policy })

@@ -1,8 +1,10 @@
 import * as v from 'valibot'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
-import { type EventSchema, type EventsOptions, events, type InvalidEvent } from '../src/index'
-import { stream } from './support/response'
+import { type EventStream, events } from '../../src/faces/events'
+import { type InvalidEvent, type StandardSchema, validated } from '../../src/parts/validated'
+import type { StreamOptions } from '../../src/session/plan'
+import { stream } from '../support/response'
 
 const WIRE = [
   'id: 1\nevent: price\ndata: {"symbol":"ACME","price":1}\n\n',
@@ -12,7 +14,7 @@ const WIRE = [
   'id: 5\nevent: price\ndata: {"symbol":"ACME","price":3}\n\n',
 ]
 
-const libraries: [string, EventSchema][] = [
+const libraries: [string, Record<string, StandardSchema>][] = [
   [
     'zod',
     {
@@ -29,135 +31,187 @@ const libraries: [string, EventSchema][] = [
   ],
 ]
 
-async function play(wire: string[], options: EventsOptions) {
-  const source = events('http://x/', { fetch: async () => stream(wire), retry: false, ...options })
+// biome-ignore lint/suspicious/noExplicitAny: whatever the schema makes
+type Options = StreamOptions<any> & { decode: object }
+
+async function play(wire: string[], options: Options) {
+  const source = events('http://x/', {
+    fetch: async () => stream(wire),
+    onEnd: 'complete',
+    ...options,
+  } as object) as EventStream
   const story: unknown[] = []
+  let error: (Error & { cause: InvalidEvent }) | undefined
   try {
     for await (const { type, data } of source) story.push([type, data])
-  } catch (error) {
-    return { source, story, error: error as Error & { cause: InvalidEvent } }
+  } catch (thrown) {
+    error = thrown as typeof error
   }
-  return { source, story }
+  return { source, story, error }
 }
 
-describe.each(libraries)('a map of %s schemas', (_, schema) => {
+describe.each(libraries)('a map of %s schemas', (_, schemas) => {
   test('gives validated data, and leaves types out that are not in it', async () => {
-    const { story } = await play([...WIRE.slice(0, 3), WIRE[4] as string], { schema })
+    const wire = [...WIRE.slice(0, 3), WIRE[4] as string]
+    const { source, story } = await play(wire, { decode: validated(schemas) })
     expect(story).toEqual([
       ['price', { symbol: 'ACME', price: 1 }],
       ['chat', { text: 'HELLO' }],
       ['price', { symbol: 'ACME', price: 3 }],
     ])
+    expect(source.lastEventId).toBe('5')
   })
 
   test.each([
     ['in one chunk', [WIRE.join('')]],
     ['one a chunk', WIRE],
   ])('ends at data that does not fit, after the events before it (%s)', async (_, wire) => {
-    const { source, story, error } = await play(wire, { schema })
+    const { source, story, error } = await play(wire, { decode: validated(schemas) })
     expect(story).toEqual([
       ['price', { symbol: 'ACME', price: 1 }],
       ['chat', { text: 'HELLO' }],
     ])
-    expect(error).toMatchObject({ code: 'data', retriable: false, attempt: 1 })
-    expect(error?.message).toContain('in event 4, of type "price"')
-    expect(error?.cause).toMatchObject({
-      issues: [{ path: expect.anything() }],
-      event: { type: 'price', data: '{"symbol":"ACME","price":"2"}', lastEventId: '4' },
-      position: 4,
-    })
-    expect(source.lastEventId).not.toBe('4')
+    const event = { type: 'price', data: '{"symbol":"ACME","price":"2"}', lastEventId: '4' }
+    expect(error).toMatchObject({ code: 'data', retriable: false, attempt: 1, event })
+    expect(error?.cause).toMatchObject({ issues: [{ path: expect.anything() }], event })
+    // A new iteration goes on after it.
+    expect(source.lastEventId).toBe('4')
   })
 
   test('skips it where it is told to, and goes on', async () => {
-    const { source, story } = await play(WIRE, { schema, onInvalid: 'skip' })
+    const { source, story } = await play(WIRE, {
+      decode: validated(schemas, { onInvalid: 'skip' }),
+    })
     expect(story).toHaveLength(3)
     expect(source.lastEventId).toBe('5')
   })
 })
 
 test('one schema holds for events of every type', async () => {
-  const schema = z.object({ n: z.number() })
   const wire = ['data: {"n":1}\n\n', 'event: other\ndata: {"n":2}\n\n']
-  const { story } = await play(wire, { schema })
+  const { story } = await play(wire, { decode: validated(z.object({ n: z.number() })) })
   expect(story).toEqual([
     ['message', { n: 1 }],
     ['other', { n: 2 }],
   ])
 })
 
-test('data that is not JSON is invalid, and is not quoted in the message', async () => {
-  const { error } = await play(['data: geheim\n\n'], { schema: z.string() })
+test('events without data are left out: heartbeats are invalid to no schema', async () => {
+  const wire = ['data:\n\n', 'event: ping\ndata: \n\n', 'data: 1\n\n']
+  expect((await play(wire, { decode: validated(z.number()) })).story).toEqual([['message', 1]])
+  expect((await play(wire, { decode: validated({ ping: z.any() }) })).story).toEqual([])
+})
+
+test('data that is not JSON is invalid, and is not quoted', async () => {
+  const { error } = await play(['data: geheim\n\n'], { decode: validated(z.string()) })
   expect(error).toMatchObject({ code: 'data', cause: { issues: [{ message: 'not JSON' }] } })
   expect(error?.message).not.toContain('geheim')
+  const skipping = validated(z.string(), { onInvalid: 'skip' })
+  expect((await play(['data: geheim\n\n'], { decode: skipping })).error).toBe(undefined)
 })
 
 test('a type named like a member of every object is not in the map', async () => {
   const wire = ['event: constructor\ndata: 1\n\n', 'event: toString\ndata: 1\n\n']
-  expect((await play(wire, { schema: {} })).story).toEqual([])
+  expect((await play(wire, { decode: validated({}) })).story).toEqual([])
 })
 
-test('async schemas are waited for, in order', async () => {
-  const schema = z.number().refine((n) => Promise.resolve(n < 3))
-  const wire = ['data: 1\n\ndata: 2\n\n', 'data: 3\n\n']
-  const { story, error } = await play(wire, { schema })
-  expect(story).toEqual([
-    ['message', 1],
-    ['message', 2],
-  ])
-  expect(error).toMatchObject({ code: 'data', cause: { position: 3 } })
+test('a schema that makes undefined leaves the event out', async () => {
+  const decode = validated(z.number().transform((n) => (n > 1 ? n : undefined)))
+  expect((await play(['data: 1\n\n', 'data: 2\n\n'], { decode })).story).toEqual([['message', 2]])
 })
 
-test('close() does not wait for a schema that never answers', async () => {
-  const never: EventSchema = {
-    '~standard': { version: 1, vendor: 'test', validate: () => new Promise(() => {}) },
-  }
-  let validating: () => void
-  const begun = new Promise<void>((resolve) => {
-    validating = resolve
-  })
-  const schema = {
+test('a schema that throws is an error of code data, whatever onInvalid says', async () => {
+  const cause = new Error('in the schema')
+  const schema: StandardSchema<number> = {
     '~standard': {
-      ...never['~standard'],
-      validate: (value: unknown) => {
-        validating()
-        return never['~standard'].validate(value)
+      version: 1,
+      vendor: 'test',
+      validate: () => {
+        throw cause
       },
     },
-  } as EventSchema
-  const source = events('http://x/', {
-    fetch: async () => stream(['data: 1\n\n'], 'stall'),
-    schema,
+  }
+  const { error } = await play(['data: 1\n\n'], {
+    decode: validated(schema, { onInvalid: 'skip' }),
   })
-  const next = source[Symbol.asyncIterator]().next()
-  await begun
-  source.close()
-  expect(await next).toEqual({ done: true, value: undefined })
+  expect(error).toMatchObject({ code: 'data', cause })
 })
 
-test('until is asked before the schema, on the text', async () => {
-  const wire = ['data: 1\n\n', 'data: [DONE]\n\n', 'data: 2\n\n']
-  const { story, error } = await play(wire, { schema: z.number(), until: '[DONE]' })
-  expect([story, error]).toEqual([[['message', 1]], undefined])
+describe('an async schema', () => {
+  const schema = z.number().refine((n) => Promise.resolve(n < 3))
+
+  test('is waited for, in order', async () => {
+    const wire = ['data: 1\n\ndata: 2\n\n', 'data: 3\n\n']
+    const { story, error } = await play(wire, { decode: validated(schema) })
+    expect(story).toEqual([
+      ['message', 1],
+      ['message', 2],
+    ])
+    expect(error).toMatchObject({ code: 'data', event: { data: '3' } })
+  })
+
+  test('skips what does not fit', async () => {
+    const wire = ['data: 3\n\ndata: 2\n\n']
+    const decode = validated(schema, { onInvalid: 'skip' })
+    expect((await play(wire, { decode })).story).toEqual([['message', 2]])
+  })
+
+  test('holds no event before it up, and is not called after close()', async () => {
+    const asked: unknown[] = []
+    const slow: StandardSchema<number> = {
+      '~standard': {
+        version: 1,
+        vendor: 'test',
+        validate: (value) => {
+          asked.push(value)
+          return value === 1 ? { value } : new Promise(() => {})
+        },
+      },
+    } as StandardSchema<number>
+    const source = events('http://x/', {
+      fetch: async () => stream(['data: 1\n\ndata: 2\n\ndata: 3\n\n'], 'stall'),
+      decode: validated(slow),
+    })
+    const iterator = source.batches()
+    expect((await iterator.next()).value?.map(({ data }) => data)).toEqual([1])
+    const next = iterator.next()
+    await vi.waitFor(() => expect(asked).toEqual([1, 2]))
+    source.close()
+    expect(await next).toEqual({ done: true, value: undefined })
+    expect(asked).toEqual([1, 2])
+  })
 })
 
-test.each<[string, object, string]>([
-  [
-    'a schema with decode',
-    { schema: z.string(), decode: JSON.parse },
-    'Expected decode or schema, got both',
-  ],
-  ['no schema', { schema: 7 }, 'Expected schema to be a function or object, got number'],
+describe('until beside it', () => {
+  test('a text is compared before the schema sees it', async () => {
+    const wire = ['data: 1\n\n', 'data: [DONE]\n\n', 'data: 2\n\n']
+    const options = { decode: validated(z.number()), until: '[DONE]' }
+    const { story, error } = await play(wire, options)
+    expect([story, error]).toEqual([[['message', 1]], undefined])
+  })
+
+  test('a type that the map leaves out ends the stream as well', async () => {
+    const wire = ['event: n\ndata: 1\n\n', 'event: done\ndata: {}\n\n', 'event: n\ndata: 2\n\n']
+    const options = { decode: validated({ n: z.number() }), until: { type: 'done' } }
+    const { story, error } = await play(wire, options)
+    expect([story, error]).toEqual([[['n', 1]], undefined])
+  })
+})
+
+test.each<[string, () => unknown, string]>([
+  ['no schema', () => validated(7 as never), 'Expected validated() to get a Standard Schema'],
+  ['nothing', () => validated(undefined as never), 'Expected validated() to get a Standard Schema'],
   [
     'a map of something else',
-    { schema: { price: {} } },
-    'Expected schema to be a Standard Schema or a map of them, got another value',
+    () => validated({ price: {} } as never),
+    'Expected validated() to get a Standard Schema',
   ],
   [
     'another onInvalid',
-    { schema: z.string(), onInvalid: 'log' },
-    "Expected onInvalid to be 'throw' or 'skip', got log",
+    () => validated(z.string(), { onInvalid: 'log' as never }),
+    "Expected onInvalid to be 'throw' or 'skip'",
   ],
-])('%s is refused before any request', (_, options, message) => {
-  expect(() => events('http://x/', options)).toThrow(new TypeError(message))
+])('%s is refused at once', (_, make, message) => {
+  expect(make).toThrow(TypeError)
+  expect(make).toThrow(message)
 })

@@ -203,9 +203,12 @@ describe('release()', () => {
 
   test('what has been read is delivered first', async () => {
     const { gate, open, release } = turnstile()
-    const { source, requests } = prepare([stream(['id: 1\ndata: 1\n\nid: 2\ndata: 2\n\n'], 'stall')], {
-      gate,
-    })
+    const { source, requests } = prepare(
+      [stream(['id: 1\ndata: 1\n\nid: 2\ndata: 2\n\n'], 'stall')],
+      {
+        gate,
+      },
+    )
     const iterator = source[Symbol.asyncIterator]()
     const first = iterator.next()
     await settled()

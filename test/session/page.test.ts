@@ -45,11 +45,12 @@ async function iterate(
 ): Promise<string[]> {
   began = Date.now()
   const story: string[] = []
-  const source = events(FEED, {
+  const given: AnyOptions = {
     onReconnect: ({ error, delay }) => story.push(`wait:${error?.code ?? 'end'}:${delay}`),
     ...options,
     fetch: attempts(story, answers),
-  } as object)
+  }
+  const source = events(FEED, given as object)
   const followed = follow(source, story)
   await act(page, [0, ...acts], story)
   source.close()
@@ -116,7 +117,16 @@ describe('the back/forward cache', () => {
     await next
     source.close()
     expect(story.slice(0, -1)).toEqual([
-      ...['fetch@0', 'message:1', 'freeze', 'drop', 'message:2', 'thaw', 'fetch:2@200', 'message:3'],
+      ...[
+        'fetch@0',
+        'message:1',
+        'freeze',
+        'drop',
+        'message:2',
+        'thaw',
+        'fetch:2@200',
+        'message:3',
+      ],
     ])
   })
 
@@ -286,7 +296,11 @@ describe('the network', () => {
   test('makes no wait longer', async () => {
     vi.mocked(Math.random).mockReturnValue(0.5)
     const acts: Act[] = [900, 'online', 5000]
-    const told = await iterate(acts, { page: new FakePage(), answers: [reset()], retry: { jitter: 0 } })
+    const told = await iterate(acts, {
+      page: new FakePage(),
+      answers: [reset()],
+      retry: { jitter: 0 },
+    })
     expect(told.at(-1)).toBe('fetch@1100')
   })
 
@@ -339,10 +353,12 @@ describe('the network', () => {
 describe('a machine that sleeps', () => {
   const HOUR = 3_600_000
   /** Sleeps: no timer runs, and the wall clock goes on. */
-  const sleep = (time = HOUR) => () => {
-    vi.setSystemTime(Date.now() + time)
-    began += time
-  }
+  const sleep =
+    (time = HOUR) =>
+    () => {
+      vi.setSystemTime(Date.now() + time)
+      began += time
+    }
   const fetches = (story: string[]) => story.map((line) => line.replace(/(fetch.*)@.*/, '$1'))
 
   test('has its connection made anew at the next look, with its place, whatever idleTimeout says', async () => {
@@ -390,7 +406,10 @@ describe('a machine that sleeps', () => {
   test('is no leave to repeat what must not be: that is left alone', async () => {
     for (const options of [{ method: 'POST' }, { until: 'end' }] as AnyOptions[]) {
       const acts: Act[] = [5000, sleep(), 25_000]
-      expect(await iterate(acts, { answers: [open()], ...options })).toEqual(['fetch@0', 'message:x'])
+      expect(await iterate(acts, { answers: [open()], ...options })).toEqual([
+        'fetch@0',
+        'message:x',
+      ])
     }
     const resumed = await iterate([5000, sleep(), 25_000], {
       answers: [open(1)],

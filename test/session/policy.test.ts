@@ -49,7 +49,12 @@ describe('a policy', () => {
       { attempt: 3, failures: 2, delay: 800, backoff: 800, cursor: '7', error: undefined },
       { attempt: 4, failures: 3, delay: 1600, backoff: 1600, cursor: '7', error: network },
     ])
-    expect(contexts.map(({ response }) => response)).toEqual([refused, answers[1], answers[2], undefined])
+    expect(contexts.map(({ response }) => response)).toEqual([
+      refused,
+      answers[1],
+      answers[2],
+      undefined,
+    ])
     for (const context of contexts) {
       expect(Object.keys(context).sort()).toEqual([
         ...['attempt', 'backoff', 'cursor', 'delay', 'error', 'failures', 'response'],
@@ -76,7 +81,11 @@ describe('a policy', () => {
     ['a promise of false', () => Promise.resolve(false as const)],
   ])('that returns %s ends the stream: with the error, or as complete', async (_, retry) => {
     expect(await storyOf([status(503)], { retry })).toEqual(['fetch', 'throws:status'])
-    expect(await storyOf([stream(['data: 1\n\n'])], { retry })).toEqual(['fetch', 'message:1', 'done'])
+    expect(await storyOf([stream(['data: 1\n\n'])], { retry })).toEqual([
+      'fetch',
+      'message:1',
+      'done',
+    ])
   })
 
   test('may retry what the built-in one does not', async () => {
@@ -88,10 +97,18 @@ describe('a policy', () => {
 
   test('is waited for, as long as it takes', async () => {
     let answer!: (delay: number) => void
-    const run = await play([status(503), noContent()], {
-      retry: () => new Promise((resolve) => (answer = resolve)),
-    }, 3_600_000)
-    expect([run.source.status, run.source.retryAt, ...run.story]).toEqual(['waiting', undefined, 'fetch'])
+    const run = await play(
+      [status(503), noContent()],
+      {
+        retry: () => new Promise((resolve) => (answer = resolve)),
+      },
+      3_600_000,
+    )
+    expect([run.source.status, run.source.retryAt, ...run.story]).toEqual([
+      'waiting',
+      undefined,
+      'fetch',
+    ])
     answer(5)
     await vi.advanceTimersByTimeAsync(5)
     await run.followed
@@ -114,18 +131,21 @@ describe('a policy', () => {
     }
   })
 
-  test.each(['throws', 'rejects'])('that %s ends the stream with that, whatever it is', async (way) => {
-    const own = new Error('of the caller')
-    for (const failure of [own, new SseError('network', 'again'), 'text', undefined, 0]) {
-      const retry = vi.fn(() => {
-        if (way === 'throws') throw failure
-        return Promise.reject(failure)
-      })
-      const { source } = prepare([status(503)], { retry })
-      expect(await failureOf(source[Symbol.asyncIterator]().next())).toBe(failure)
-      expect(retry).toHaveBeenCalledTimes(1)
-    }
-  })
+  test.each(['throws', 'rejects'])(
+    'that %s ends the stream with that, whatever it is',
+    async (way) => {
+      const own = new Error('of the caller')
+      for (const failure of [own, new SseError('network', 'again'), 'text', undefined, 0]) {
+        const retry = vi.fn(() => {
+          if (way === 'throws') throw failure
+          return Promise.reject(failure)
+        })
+        const { source } = prepare([status(503)], { retry })
+        expect(await failureOf(source[Symbol.asyncIterator]().next())).toBe(failure)
+        expect(retry).toHaveBeenCalledTimes(1)
+      }
+    },
+  )
 
   test('that throws the error it was asked about ends the stream: no hot loop', async () => {
     const retry: RetryPolicy = ({ error, delay }) => {
@@ -145,7 +165,11 @@ describe('a policy', () => {
     ['a clean end that completes', { onEnd: 'complete' }],
   ])('is not asked about %s', async (name, options) => {
     const retry = vi.fn(() => 0)
-    const answer = /204/.test(name) ? noContent() : name === 'close()' ? live().response : stream(['data: 1\n\n'])
+    const answer = /204/.test(name)
+      ? noContent()
+      : name === 'close()'
+        ? live().response
+        : stream(['data: 1\n\n'])
     const run = await play([answer], { retry, ...options })
     await stop(run)
     expect(retry).not.toHaveBeenCalled()

@@ -4,7 +4,15 @@ import { Cursor } from '../../src/session/cursor'
 import { planStream } from '../../src/session/plan'
 import { type AnySession, Session, type SessionPlan } from '../../src/session/session'
 import { type Answer, answering } from '../support/fetch'
-import { type AnyOptions, FEED, failureOf, ownTheClock, reset, settled, status } from '../support/play'
+import {
+  type AnyOptions,
+  FEED,
+  failureOf,
+  ownTheClock,
+  reset,
+  settled,
+  status,
+} from '../support/play'
 import { live, stream } from '../support/response'
 
 // What a face sees of a session.
@@ -119,7 +127,9 @@ describe('changed', () => {
       await settled()
     }
     await next
-    expect(story.filter((_, at) => story[at + 1]?.startsWith('after') || story[at]?.startsWith('after'))).toEqual([
+    expect(
+      story.filter((_, at) => story[at + 1]?.startsWith('after') || story[at]?.startsWith('after')),
+    ).toEqual([
       ...['connecting', 'after reconnect', 'waiting', 'after fail'],
       ...['connecting', 'after reconnect', 'closed', 'after close'],
     ])
@@ -175,7 +185,8 @@ describe('over', () => {
     const { session } = prepare(answers, options)
     const result = await session.next().catch((error: unknown) => ({ error }))
     expect(session.over?.reason).toBe(reason)
-    if (session.over && 'error' in session.over) expect(result).toEqual({ error: session.over.error })
+    if (session.over && 'error' in session.over)
+      expect(result).toEqual({ error: session.over.error })
     else expect(result).toBe(END)
     const { over } = session
     session.close()

@@ -1,4 +1,4 @@
-import { type RetryOptions, retryDelay } from '../../src/retry'
+import { backoffTime, type RetryOptions } from '../../src/session/retry'
 
 /** A server and the clients that lose it. Times are in milliseconds. */
 export interface Herd {
@@ -26,8 +26,7 @@ export function ours(
   { reconnectionTime = 1000, ...options }: RetryOptions & { reconnectionTime?: number } = {},
   asked?: number,
 ): Wait {
-  const place = { asked, reconnectionTime: asked ?? reconnectionTime }
-  return (failures) => retryDelay(options, failures, place)
+  return (failures) => backoffTime(options, failures, asked ?? reconnectionTime, asked)
 }
 
 const fixed = (milliseconds: number): Wait => {
@@ -42,7 +41,7 @@ export const WAITS = {
   events: ours(),
   eventsAsked: ours({}, RETRY),
   eventSource: ours({ reconnectionTime: 3000, factor: 1 }),
-  eventSourceAsked: ours({ factor: 1, jitter: 0.2 }, RETRY),
+  eventSourceAsked: ours({ factor: 1, jitter: 0.1 }, RETRY),
   peer: fixed(1000),
   browser: fixed(3000),
   firefox: fixed(5000),

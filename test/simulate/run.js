@@ -6,6 +6,7 @@ import { runnerImport } from 'vite'
 /** @type {{ module: typeof import('./report.ts') }} */
 const { module } = await runnerImport(fileURLToPath(new URL('report.ts', import.meta.url)), {
   configFile: false,
+  define: { __DEV__: 'true' },
 })
 const { markdown, svg } = module.report()
 console.log(markdown)

@@ -65,7 +65,7 @@ export interface Play extends Prepared {
 export function prepare(answers: Answer[], options: AnyOptions = {}): Prepared {
   const story: string[] = []
   const { fetch, requests } = answering(...answers)
-  const source = events(FEED, {
+  const given: AnyOptions = {
     onReconnect: ({ error, delay }) => story.push(`reconnect:${whyOf(error)}:${delay}`),
     ...options,
     fetch(url, init) {
@@ -73,7 +73,8 @@ export function prepare(answers: Answer[], options: AnyOptions = {}): Prepared {
       story.push(id === null ? 'fetch' : `fetch:${id}`)
       return fetch(url, init as RequestInit)
     },
-  } as object) as EventStream
+  }
+  const source = events(FEED, given as object) as EventStream
   return { source, requests, story }
 }
 

@@ -1,6 +1,6 @@
 import { EventSource as EventSource5 } from 'eventsource'
-import { EventSource } from '../../../src/event-source'
-import { events } from '../../../src/events'
+import { EventSource } from '../../../src/faces/event-source'
+import { events } from '../../../src/faces/events'
 
 /** Opens a stream, which says when an event has come; returns what closes it. */
 export type Open = (url: string, told: () => void) => () => void

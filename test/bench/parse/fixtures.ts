@@ -163,6 +163,11 @@ const chinese = (random: Random) => {
   return random.chance(0.3) ? text + random.pick(EMOJI) : text
 }
 
+function chineseText(index: number): string {
+  const random = new Random(index)
+  return Array.from({ length: 100 }, () => random.pick(CJK)).join('')
+}
+
 function sized(count: number, eventSize: number, end: string): Wire {
   const random = new Random(eventSize)
   const length = eventSize - 'data: '.length - 2 * end.length
@@ -171,6 +176,7 @@ function sized(count: number, eventSize: number, end: string): Wire {
 
 export const fixtures: readonly Fixture[] = [
   fixture('llm', 'LLM deltas, one per chunk', () => llm(2000, english), 'event'),
+  fixture('mix', 'LLM deltas with some Chinese, one per chunk', () => llm(2000, chinese), 'event'),
   fixture('40b', '40 B events in 64 KiB chunks', () => sized(20_000, 40, '\n'), 64 * KIB),
   fixture('200b', '200 B events in 64 KiB chunks', () => sized(5000, 200, '\n'), 64 * KIB),
   fixture('named', 'named events with IDs in 64 KiB chunks', () => named(10_000, '\n'), 64 * KIB),
@@ -181,6 +187,7 @@ export const fixtures: readonly Fixture[] = [
     64 * KIB,
   ),
   fixture('cjk', 'CJK and emoji, cut at odd places', () => llm(2000, chinese), [1, 2000]),
+  fixture('cjk16k', 'Chinese in 16 KiB chunks', () => plain(2000, '\n', chineseText), 16 * KIB),
   fixture('tiny', '1-16 B chunks', () => llm(400, english), [1, 16]),
   oneLineIn(16 * KIB, 'line16k', '16 KiB'),
   oneLineIn(1460, 'line1460', '1,460 B'),

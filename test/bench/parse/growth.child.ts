@@ -1,5 +1,5 @@
 // What a stream and a line cost as they grow, on whatever Node runs it (with `--expose-gc`).
-import { EventStreamParser, type ServerSentEvent } from '../../../src/parser'
+import { EventStreamParser } from '../../../src/parser/parser'
 import { type Costs, here, medians, type Rounds, takeTurns } from '../rounds'
 import { type Fixture, fixtures } from './fixtures'
 import { tidings } from './parsers'
@@ -26,8 +26,9 @@ async function growth(rounds: Rounds): Promise<Growth> {
   const read = (mib: number, parser = new EventStreamParser()) => {
     for (let left = blocks(mib); left > 0; left--) {
       for (const chunk of block) {
-        const batch: ServerSentEvent[] = []
-        parser.push(chunk, batch)
+        parser.feed(chunk)
+        for (let event = parser.next(); event !== undefined; event = parser.next())
+          look('', event.data)
       }
     }
     return parser

@@ -2,7 +2,7 @@ import { createSseStream } from '@azure/core-sse'
 import { getLines, getMessages } from '@microsoft/fetch-event-source/lib/cjs/parse'
 import { createParser } from 'eventsource-parser'
 import { parseServerSentEvents } from 'parse-sse'
-import { EventStreamParser, type ServerSentEvent } from '../../../src/parser'
+import { EventStreamParser } from '../../../src/parser/parser'
 
 /** Takes one event. Strings and no object: the parsers' shapes must not meet in here. */
 export type Take = (type: string, data: string, id: string) => void
@@ -35,9 +35,10 @@ export const tidings: Parser = {
   read(chunks, take) {
     const parser = new EventStreamParser()
     for (const chunk of chunks) {
-      const batch: ServerSentEvent[] = []
-      parser.push(chunk, batch)
-      for (const { type, data, lastEventId } of batch) take(type, data, lastEventId)
+      parser.feed(chunk)
+      for (let event = parser.next(); event !== undefined; event = parser.next()) {
+        take(event.type, event.data, event.lastEventId)
+      }
     }
   },
 }

@@ -51,7 +51,7 @@ export async function createSite() {
       let missed = ': hello\n\n'
       for (let id = Number(from || last) + 1; id <= last; id++) missed += event(id)
       response.write(missed)
-    } else if (/^\/(dist|test\/browser\/page-life)\/[\w-]+\.js$/.test(pathname)) {
+    } else if (/^\/(dist|test\/browser\/page-life)\/[\w/-]+\.js$/.test(pathname)) {
       response.setHeader('content-type', 'text/javascript')
       response.end(readFileSync(new URL(pathname.slice(1), root)))
     } else {
