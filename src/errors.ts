@@ -70,7 +70,6 @@ export interface SseErrorDetails {
   cause?: unknown
 }
 
-/** Known by every copy of this module, in either format. */
 const BRAND = Symbol.for('tidings.SseError')
 
 /**
@@ -113,20 +112,22 @@ export class SseError extends Error {
   /** For tests of yours; the library makes its own. */
   constructor(code: SseErrorCode, message: string | false = false, details: SseErrorDetails = {}) {
     const { status, response, location } = details
-    super(
-      message || `${code} ${status ?? ''} ${originOf(location ?? response?.url) ?? ''}`.trim(),
-      details,
-    )
+    const origin = originOf(location ?? response?.url)
+    super(message || [code, status, origin].filter(Boolean).join(' '), details)
     this.code = code
     this.status = status
     this.retryAfter = details.retryAfter
     this.retriable =
       details.retriable ??
       (code === 'status' ? isPassing(status) : /^(network|timeout|idle|truncated)$/.test(code))
-    const hide = (name: string | symbol, value: unknown) =>
-      Object.defineProperty(this, name, { value, configurable: true })
-    hide(BRAND, true)
-    for (const name of ['response', 'body', 'location', 'event'] as const) hide(name, details[name])
+    for (const name of ['response', 'body', 'location', 'event'] as const) {
+      Object.defineProperty(this, name, { value: details[name], configurable: true })
+    }
+  }
+
+  /** @internal Known by every copy of this module, in either format. */
+  get [BRAND](): true {
+    return true
   }
 
   /** `'SseError'`, whatever a bundler makes of the class's name. */

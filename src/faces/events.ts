@@ -35,10 +35,7 @@ export type EventsOptions<T = string> = StreamOptions<EventFor<NoInfer<T>>> &
         /** Makes the `data` of each event; `undefined` leaves the event out. Default: the text. */
         decode?: Decode<T> | undefined
       }
-    : {
-        /** Makes the `data` of each event; `undefined` leaves the event out. */
-        decode: Decode<T>
-      })
+    : { decode: Decode<T> })
 
 /** Milliseconds, until the server asks for another. */
 const RECONNECTION_TIME = 1000
@@ -168,7 +165,7 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
 
   /** Milliseconds to wait before a reconnect; 1,000 until the server's `retry` changes it. */
   get reconnectionTime(): number {
-    return this.#session?.reconnectionTime ?? this.#plan.reconnectionTime
+    return this.#cursor.asked ?? this.#plan.reconnectionTime
   }
 
   /** The response being read, or `undefined`. */
@@ -196,8 +193,8 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
 
   /** Ends the stream: a pending `next()` resolves as done, and nothing more is delivered. */
   close(): void {
-    this.#session ??= new Session<unknown>(this.#plan, this.#cursor, () => undefined, END)
-    this.#session.close()
+    if (!this.#session) this[Symbol.asyncIterator]()
+    this.#session?.close()
   }
 
   /**

@@ -1,4 +1,4 @@
-import { later } from '../abort'
+import { later, time } from '../abort'
 import { expectTime } from '../development/expect'
 import type { Gate } from '../session/gate'
 
@@ -19,6 +19,7 @@ import type { Gate } from '../session/gate'
  */
 export function whenVisible({ after = 0 }: { after?: number | undefined } = {}): Gate {
   if (__DEV__) expectTime('after', after)
+  const patience = time(after, 0)
   /** Since when the page has been hidden, as far as this gate has seen. */
   let since: number | undefined
   return ({ signal, release }) => {
@@ -40,7 +41,7 @@ export function whenVisible({ after = 0 }: { after?: number | undefined } = {}):
           since = 0
           release()
         },
-        since + after - Date.now(),
+        since + patience - Date.now(),
       )
     }
     document.addEventListener('visibilitychange', look)
@@ -50,7 +51,7 @@ export function whenVisible({ after = 0 }: { after?: number | undefined } = {}):
       arrive?.()
     })
     look()
-    if (!document.hidden || Date.now() - (since ?? 0) < after) return
+    if (since === undefined || Date.now() - since < patience) return
     clearTimeout(timer)
     return new Promise<void>((resolve) => {
       arrive = () => {

@@ -34,8 +34,11 @@ export class Cursor {
   }
 
   /** An event has been delivered; `place` is what the `cursor` option made of it. */
-  move({ lastEventId }: ServerSentEvent<string, unknown>, place?: string | number): void {
+  move(
+    { lastEventId }: ServerSentEvent<string, unknown>,
+    place: string | number | undefined = this._place,
+  ): void {
     this.lastEventId = lastEventId
-    if (place !== undefined) this._place = `${place}`
+    this._place = `${place}`
   }
 }

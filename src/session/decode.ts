@@ -45,7 +45,18 @@ export type Decode<T> = (
   event: ServerSentEvent & Reviver,
 ) => Awaitable<T | NoInfer<DataOf<T>> | undefined>
 
-/** A `decode` that knows its events: what `validated` makes. */
+/**
+ * A `decode` that knows its events: what `validated` makes.
+ *
+ * @example
+ * ```ts
+ * import { type Decoder, events, type ServerSentEvent, validated } from 'tidings'
+ * import { z } from 'zod'
+ *
+ * const decode: Decoder<ServerSentEvent<string, number>> = validated(z.number())
+ * for await (const { data } of events('/api/price', { decode })) show(data.toFixed(2))
+ * ```
+ */
 export interface Decoder<E> {
   /** Makes the data of an event; `undefined` leaves it out. */
   readonly decode: (data: string, event: ServerSentEvent) => Awaitable<unknown>
@@ -106,84 +117,69 @@ export function takeWith(
     | undefined
   const terminal = typeof until === 'object' ? until.type : undefined
 
-  /** An event that one of the options throws on: it has been delivered, to the error. */
-  const guard = <V>(session: AnySession, event: ServerSentEvent, run: () => V): V => {
-    try {
-      return run()
-    } catch (cause) {
-      session.deliver(event)
-      throw new SseError(
-        'data',
-        __DEV__ &&
-          `decode, until, cursor or skip threw on an event of type ${JSON.stringify(event.type)}. The event is error.event, what was thrown is error.cause`,
-        { cause, event },
-      )
-    }
-  }
-
   const asDecoded = ({ type, lastEventId }: ServerSentEvent, data: unknown): AnyEvent => ({
     type,
     data,
     lastEventId,
   })
 
-  const finish = (session: AnySession, raw: ServerSentEvent, data: unknown) => {
-    if (session.over) return undefined
-    if (raw.type === terminal) session.complete = true
-    if (data === undefined) {
-      session.deliver(raw, undefined, true)
-      return undefined
-    }
-    const event = decode ? asDecoded(raw, data) : raw
-    return guard(session, raw, () => {
-      const ends = typeof until === 'function' && until(event)
-      const place = cursor?.(event)
-      if (session.over) return undefined
-      session.deliver(raw, place)
-      session.complete ||= ends
-      return event
-    })
-  }
-
   const take: Take = (session) => {
-    const ready = session.decoded
-    if (ready) {
-      session.decoded = undefined
-      const event = ready()
-      if (event) return event
-    }
     while (!session.complete && !session.over) {
-      const { parser } = session
-      const raw = parser?.next()
-      if (!parser || raw === undefined) return undefined
-      if (skip && guard(session, raw, () => skip(raw, parser._id))) {
-        parser.lastEventId = session.cursor.lastEventId
-        continue
-      }
-      if (session.over) return undefined
-      if (raw.data === until) {
-        session.complete = true
-        return undefined
-      }
-      const value = decode
-        ? guard(session, raw, () => decode(raw.data, raw as Parameters<typeof decode>[1]))
-        : raw.data
-      if (isPromise(value)) {
-        session.decoding = Promise.resolve(value).then(
-          (data) => {
-            session.decoded = () => finish(session, raw, data)
-          },
-          (cause) => {
-            session.decoded = () =>
-              guard(session, raw, () => {
-                throw cause
-              })
-          },
+      const { parser, decoded } = session
+      session.decoded = undefined
+      const raw = decoded ? decoded.raw : parser?.next()
+      if (!parser || raw === undefined || session.over) return undefined
+      try {
+        let data: unknown = raw.data
+        if (decoded) data = decoded.data()
+        else {
+          if (skip?.(raw, parser._id)) {
+            parser.lastEventId = session.cursor.lastEventId
+            continue
+          }
+          if (session.over) return undefined
+          if (data === until) {
+            session.complete = true
+            return undefined
+          }
+          if (decode) data = decode(raw.data, raw as Parameters<typeof decode>[1])
+          if (isPromise(data)) {
+            const settled = (data: () => unknown) => {
+              session.decoded = { raw, data }
+            }
+            session.decoding = Promise.resolve(data).then(
+              (data) => settled(() => data),
+              (cause) =>
+                settled(() => {
+                  throw cause
+                }),
+            )
+            return undefined
+          }
+        }
+        if (session.over) return undefined
+        if (raw.type === terminal) session.complete = true
+        if (data === undefined) {
+          session.deliver(raw, undefined, true)
+          continue
+        }
+        const event = decode ? asDecoded(raw, data) : raw
+        const ends = typeof until === 'function' && until(event)
+        const place = cursor?.(event)
+        if (session.over) return undefined
+        session.deliver(raw, place)
+        session.complete ||= ends
+        return event
+      } catch (cause) {
+        // It has been delivered, to the error.
+        session.deliver(raw)
+        throw new SseError(
+          'data',
+          __DEV__ &&
+            `decode, until, cursor or skip threw on an event of type ${JSON.stringify(raw.type)}. The event is error.event, what was thrown is error.cause`,
+          { cause, event: raw },
         )
-        return undefined
       }
-      const event = finish(session, raw, value)
-      if (event) return event
     }
     return undefined
   }

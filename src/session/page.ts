@@ -1,4 +1,4 @@
-import type { Lifetime } from '../abort'
+import { ignore, type Lifetime } from '../abort'
 
 /** Milliseconds between looks at the clock. */
 const LOOK = 10_000
@@ -21,7 +21,7 @@ const passengers = new Set<Passenger>()
 let timer: ReturnType<typeof setInterval> | undefined
 let looked = 0
 let back: Promise<void> | undefined
-let arrive: (() => void) | undefined
+let arrive = ignore
 
 /** One timer and one set of listeners, for all sessions. */
 export function board(passenger: Passenger): void {
@@ -69,19 +69,19 @@ function look(): void {
   const before = looked + LOOK
   looked = Date.now()
   if (looked - before > SLEEP - LOOK)
-    for (const passenger of [...passengers]) passenger.wake(before)
+    for (const passenger of passengers) passenger.wake(before)
 }
 
 function hide({ persisted }: Event & { persisted?: boolean }): void {
   back ??= new Promise((resolve) => {
     arrive = resolve
   })
-  if (persisted) for (const passenger of [...passengers]) passenger.leave()
+  if (persisted) for (const passenger of passengers) passenger.leave()
 }
 
 function show(): void {
   back = undefined
-  arrive?.()
+  arrive()
 }
 
 function network(): void {

@@ -111,11 +111,9 @@ export function decide(
   retry: RetryOptions | RetryPolicy | false | undefined,
 ): Awaitable<number | false> {
   const { failures, attempt, cursor, answer: response, repeatable } = session
-  const options = (typeof retry === 'object' && retry) || {}
-  const { maxRetries } = options
-  if (!repeatable && !session.word) {
-    if (!isUnacted(session) || failures > time(maxRetries, 2)) return false
-  }
+  const free = repeatable || session.word
+  const spent = failures > time(Object(retry).maxRetries, free ? Number.POSITIVE_INFINITY : 2)
+  if (!free && (spent || !isUnacted(session))) return false
   const asked = askedBy(session)
   const tooLong = asked >= (repeatable ? DAY : MINUTE)
   if (tooLong) {
@@ -128,9 +126,9 @@ export function decide(
     session.error.retryAfter = asked
   }
   const { error } = session
-  const gaveUp = tooLong || retry === false || failures > time(maxRetries, Number.POSITIVE_INFINITY)
+  const gaveUp = tooLong || retry === false || spent
   const backoff = backoffTime(
-    options,
+    Object(retry),
     failures,
     session.reconnectionTime,
     cursor.asked,

@@ -1,7 +1,7 @@
 import { ignore, Lifetime, later } from '../abort'
 import { noteBug, noteIgnored, notePreflight, noteUnopened } from '../development/console'
 import { SseError } from '../errors'
-import type { AnyEvent, ServerSentEvent } from '../parser/event'
+import type { ServerSentEvent } from '../parser/event'
 import { EventStreamParser } from '../parser/parser'
 import type { Awaitable, FetchSignal } from '../platform'
 import { admit, type ConnectionOptions, openBody, turn } from '../transport/connection'
@@ -155,9 +155,9 @@ export class Session<R> implements Passenger {
   parser: EventStreamParser | undefined
   /** The terminal event has come. */
   complete = false
-  /** A decode that is under way, and what it has come to. */
+  /** A decode that is under way, and what it has come to: `data` gives that, or throws it. */
   decoding: Promise<void> | undefined
-  decoded: (() => AnyEvent | undefined) | undefined
+  decoded: { readonly raw: ServerSentEvent; readonly data: () => unknown } | undefined
 
   /** When the attempt or the read that is pending began, in milliseconds since 1970. */
   since = Number.POSITIVE_INFINITY
@@ -446,7 +446,9 @@ export class Session<R> implements Passenger {
       then: (resolve: never, reject: never) => {
         this._resolve = resolve
         this._reject = reject
-        work().then(this._tell)
+        // It may be over by now: this is called a microtask later.
+        if (this.over) this._tell()
+        else work().then(this._tell)
       },
     } as PromiseLike<R>
   }
@@ -517,8 +519,7 @@ export class Session<R> implements Passenger {
     this._change('waiting', Date.now() + delay)
     life.check()
     if (__DEV__) noteUnopened(this, error, delay)
-    const { failures, attempt } = this
-    plan.onReconnect?.({ error, delay, failures, attempt })
+    plan.onReconnect?.({ error, delay, failures: this.failures, attempt: this.attempt })
     let timer: ReturnType<typeof setTimeout> | undefined
     try {
       await life.race(
@@ -583,17 +584,15 @@ export class Session<R> implements Passenger {
     this._stopWatching = watchSilence(this, plan.connectTimeout, life)
     let response: Response | undefined
     try {
-      const { lastEventId, place, first } = cursor
-      const { attempt: number, error, unauthorized, _headers: sent } = this
       const outgoing = await request.build(
         {
-          number,
-          lastEventId,
-          cursor: place,
-          first,
-          error,
-          sent,
-          unauthorized,
+          number: this.attempt,
+          lastEventId: cursor.lastEventId,
+          cursor: cursor.place,
+          first: cursor.first,
+          error: this.error,
+          sent: this._headers,
+          unauthorized: this.unauthorized,
           signal: life.signal,
         },
         life,
@@ -602,7 +601,7 @@ export class Session<R> implements Passenger {
       life.check()
       if (!outgoing) {
         return this._fail(
-          error ??
+          this.error ??
             unrepeatable(
               undefined,
               __DEV__ && 'Expected resume to say where the stream goes on, got nothing',

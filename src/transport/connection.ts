@@ -67,10 +67,8 @@ function describe(code: SseErrorCode, { status, statusText = '' }: Response, typ
 /** A response without a body is an empty stream. */
 export function openBody({
   body,
-}: Response): Pick<ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>, 'read' | 'cancel'> {
-  if (body === null) {
-    return { read: async () => ({ done: true, value: undefined }), cancel: async () => {} }
-  }
+}: Response): ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> {
+  if (body === null) return new ReadableStream({ start: (empty) => empty.close() }).getReader()
   if (__DEV__ && typeof body?.getReader !== 'function') {
     throw new TypeError(
       'Expected a Response whose body is a ReadableStream, got none. Pass a fetch that streams',

@@ -1,4 +1,4 @@
-import { ignore, type Lifetime } from '../abort'
+import { ignore, type Lifetime, time } from '../abort'
 import { placeOf, watchAnswer } from '../development/console'
 import { isPassing, originOf, SseError, type SseErrorCode } from '../errors'
 import type { FetchResponse } from '../platform'
@@ -98,7 +98,7 @@ export function networkError(
   // A fetch of the caller's may know better.
   if (cause instanceof SseError) return cause
   // No more than the code: Deno's texts hold the URL.
-  const code = systemCode(cause)
+  const code = __DEV__ && systemCode(cause)
   return new SseError(
     'network',
     __DEV__ && `${message}${code && ` (${code})`}; the runtime’s error is error.cause`,
@@ -119,14 +119,14 @@ export function systemCode(thrown: unknown): string {
  * or a date, judged by the response's own.
  */
 export function askedWait({ headers }: FetchResponse): number | undefined {
-  const exact = Number(headers.get('retry-after-ms') || Number.NaN)
-  if (exact >= 0) return exact
+  const exact = headers.get('retry-after-ms')
   const value = headers.get('retry-after') ?? ''
-  if (/^\d+$/.test(value)) return Number(value) * 1000
   const now = Date.parse(headers.get('date') ?? '') || Date.now()
+  let wait: number | undefined
+  if (/^\d+$/.test(value)) wait = Number(value) * 1000
   // V8 takes "-5" and "1.5" for dates.
-  const wait = /^[a-z]/i.test(value) ? Math.max(Date.parse(value) - now, 0) : Number.NaN
-  return wait >= 0 ? wait : undefined
+  else if (/^[a-z]/i.test(value)) wait = Math.max(Date.parse(value) - now, 0)
+  return time(exact ? Number(exact) : undefined, time(wait, undefined))
 }
 
 async function call(

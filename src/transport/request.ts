@@ -183,8 +183,8 @@ export class RequestPlan {
   refreshable: boolean
   /** The body could be sent only once, and has been. */
   spent = false
-  private readonly _input: EventsInput
-  private readonly _options: RequestOptions
+  private readonly _own: Omit<RequestOptions, 'fetch'> & { readonly input: EventsInput }
+  private readonly _fetch: RequestOptions['fetch']
   private readonly _init: RequestInit
   private readonly _accept: string
   private _checked = false
@@ -193,16 +193,16 @@ export class RequestPlan {
 
   constructor(input: EventsInput, options: RequestOptions, accept = 'text/event-stream') {
     const { headers, body, json, method, fetch, ...init } = options
-    this._input = input
     // An iterator can be read once only.
-    const own = typeof headers === 'function' ? headers : pairs(headers)
-    this._options = { headers: own as HeadersOption, body, json, fetch }
+    const lasting = typeof headers === 'function' ? headers : pairs(headers)
+    this._own = { input, method, headers: lasting as HeadersOption, body, json }
+    this._fetch = fetch
     this._init = init as RequestInit
     this._accept = accept
-    this.method = method ?? (body == null && json === undefined ? 'GET' : 'POST')
+    this.method = methodOf(this._own)
     this.safe = isSafe(this.method)
     this.refreshable = typeof headers === 'function' || typeof input === 'function'
-    if (__DEV__) checkRequest(this._options, { ...init, method: this.method })
+    if (__DEV__) checkRequest({ ...this._own, fetch }, { ...init, method: this.method })
   }
 
   /**
@@ -216,7 +216,7 @@ export class RequestPlan {
     life: Lifetime,
     resume?: Resume,
   ): Promise<OutgoingRequest | undefined> {
-    const { headers, body, json, fetch } = this._options
+    const { _own: stream } = this
     const { first } = attempt
     const made = <T>(given: T | ((attempt: Attempt) => Awaitable<T>)) =>
       typeof given === 'function' ? call<T>(life, given as never, attempt) : given
@@ -230,12 +230,11 @@ export class RequestPlan {
       request = typeof answer === 'string' || 'href' in answer ? { input: answer } : answer
     } else {
       if (this.spent) throw unrepeatable(attempt.error)
-      const { method } = this
-      request = { input: await made(this._input), method, headers, body, json }
+      request = { ...stream, input: await made(stream.input) }
     }
+    const { headers = stream.headers, json } = request
     const base = resumed ? first.url || this._url : undefined
-    const url = locate(request.input, fetch, base)
-    const { headers: own = headers } = request
+    const url = locate(request.input, this._fetch, base)
     if (!resumed) this._url = url
     else if (!request.headers && originOf(url) !== originOf(this._url)) {
       throw new SseError(
@@ -245,23 +244,23 @@ export class RequestPlan {
         { location: url },
       )
     }
-    const bare = request.body == null && request.json === undefined
-    const method = request.method ?? (bare ? 'GET' : 'POST')
+    const method = methodOf(request)
 
     const outgoing = new Headers()
     const ours: Record<string, string> = {
       accept: this._accept,
-      'content-type': request.json === undefined ? '' : 'application/json',
+      'content-type': json === undefined ? '' : 'application/json',
       'last-event-id': resumeHeader(attempt.lastEventId),
     }
-    const given = pairs(await made(own))
+    const given = pairs(await made(headers))
     if (__DEV__ && attempt.lastEventId && !ours['last-event-id']) noteUnsendable(url, given)
     for (const [name, value] of given) {
       const key = `${name}`.toLowerCase()
-      if (value === undefined || (bare && !request.headers && key.startsWith('content-'))) continue
+      const stray = !request.headers && isBare(request) && key.startsWith('content-')
       // What never changes says only where the stream begins.
-      const fixed = own === headers && typeof own !== 'function' && value !== null
-      if (fixed && key === 'last-event-id' && ours[key]) continue
+      const fixed = headers === stream.headers && typeof headers !== 'function' && value !== null
+      const old = fixed && key === 'last-event-id' && ours[key]
+      if (value === undefined || stray || old) continue
       ours[key] = ''
       if (__DEV__) checkHeader(name, value)
       try {
@@ -274,9 +273,10 @@ export class RequestPlan {
     const guarded = !this._init.redirect && !outgoing.keys().next().done
     for (const [name, value] of Object.entries(ours)) if (value) outgoing.set(name, value)
 
-    let payload = (await made(request.body)) as BodyInit | undefined
-    if (request.json !== undefined) {
-      const value = await made(request.json)
+    let payload: BodyInit | undefined
+    if (json === undefined) payload = (await made(request.body)) as BodyInit | undefined
+    else {
+      const value = await made(json)
       payload = JSON.stringify(value)
       if (payload === undefined) {
         throw misuse(__DEV__ && `Expected a JSON value, got ${typeof value}`)
@@ -296,7 +296,7 @@ export class RequestPlan {
     return {
       url,
       guarded,
-      once: once && payload === body,
+      once: once && payload === stream.body,
       init: {
         // A cached event stream is a stale one; some worker runtimes do not know the option.
         ...(Request && 'cache' in Request.prototype && { cache: 'no-store' }),
@@ -310,6 +310,12 @@ export class RequestPlan {
     }
   }
 }
+
+type Sent = Pick<RequestOptions, 'method' | 'body' | 'json'>
+
+const isBare = ({ body, json }: Sent): boolean => body == null && json === undefined
+
+const methodOf = (request: Sent): string => request.method ?? (isBare(request) ? 'GET' : 'POST')
 
 export function unrepeatable(
   cause?: SseError,
@@ -334,8 +340,7 @@ const LONGEST_ID = 8192
 export function resumeHeader(lastEventId: string): string {
   let value = ''
   for (const byte of new TextEncoder().encode(lastEventId)) value += String.fromCharCode(byte)
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones to keep out
-  return value.length > LONGEST_ID || /[\0-\x08\x0a-\x1f\x7f]|^\s*$/.test(value) ? '' : value
+  return /^(?!\s*$)[\t -~\x80-\xff]+$/.test(value) && value.length <= LONGEST_ID ? value : ''
 }
 
 /** A mistake of the caller's: final, because no later attempt can go better. */
@@ -401,13 +406,12 @@ async function call<T>(
 function judge(thrown: unknown): SseError {
   const { status: own, response, cause, retriable, code } = Object(thrown)
   const status = own ?? response?.status ?? cause?.status
-  let passes: boolean | undefined
-  if (code === 'auth' && thrown instanceof SseError) return thrown
-  if (retriable === false || (status > 0 && !isPassing(status))) passes = false
-  else if (retriable || status > 0 || isNetworkFailure(thrown) || isNetworkFailure(cause)) {
-    passes = true
-  }
-  if (passes && thrown instanceof SseError) return thrown
+  const passes =
+    retriable !== false &&
+    (status > 0
+      ? isPassing(status)
+      : retriable || isNetworkFailure(thrown) || isNetworkFailure(cause) || undefined)
+  if (thrown instanceof SseError && (passes || code === 'auth')) return thrown
   return new SseError(
     passes ? 'network' : 'auth',
     __DEV__ &&

@@ -169,6 +169,14 @@ describe('a stream that ends before its end', () => {
     expect(error.message).toContain('Expected the event that until names')
   })
 
+  test('names the types that decode left out: the end may have been among them', async () => {
+    const { error } = await endOf(['event: fin\ndata:\n\n', 'event: ping\ndata:\n\n'], {
+      until: ({ type }) => type === 'fin',
+      decode: (data) => data || undefined,
+    })
+    expect(error.message).toContain('"fin", "ping"')
+  })
+
   test('of a POST is thrown, not complete: no [DONE], no answer', async () => {
     expect(await storyOf([stream(['data: 1\n\n'])], { json: {}, until: '[DONE]' })).toEqual([
       ...['fetch', 'message:1', 'throws:truncated'],

@@ -22,7 +22,7 @@ test('await using closes the stream with its block', async () => {
 test('the signals of a timeout and of a button: the first to fire is the reason', async () => {
   const server = await open()
   const button = new AbortController()
-  const signal = AbortSignal.any([button.signal, AbortSignal.timeout(50)])
+  const signal = AbortSignal.any([button.signal, AbortSignal.timeout(500)])
   const stream = events(server.url, { signal })[Symbol.asyncIterator]()
   expect((await stream.next()).value?.data).toBe('1')
   await expect(stream.next()).rejects.toMatchObject({ name: 'TimeoutError' })

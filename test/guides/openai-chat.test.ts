@@ -76,6 +76,12 @@ test.each([429, 529])(
   },
 )
 
+test('a 503 that names a time to come back is tried again', async () => {
+  const { url, lines } = await model(refuse(503, 'slow down'), { chunks: [...hello, done] })
+  expect(await text(chat(url, {}, { retry }))).toBe('Hello')
+  expect(lines).toHaveLength(2)
+})
+
 test('a 500 is thrown at once, with what the service says', async () => {
   const { url, lines } = await model({ status: 500, chunks: ['{"error":{"message":"bug"}}'] })
   await expect(text(chat(url, {}, { retry }))).rejects.toMatchObject({ status: 500 })

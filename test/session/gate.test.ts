@@ -171,6 +171,27 @@ describe('a gate', () => {
     expect(run.story).toEqual(['fetch', 'fetch', 'reconnect:network:1000', 'fetch', 'done'])
   })
 
+  test('is heard where it stops the stream, or connects anew, by itself', async () => {
+    for (const answer of [undefined, Promise.resolve()]) {
+      const { source, story } = prepare([noContent()], {
+        gate: () => {
+          source.close()
+          return answer
+        },
+      })
+      await follow(source, story)
+      expect([source.status, ...story]).toEqual(['closed', 'done'])
+    }
+    let times = 0
+    const { source, story } = prepare([noContent()], {
+      gate: async () => {
+        if (++times === 1) source.reconnect()
+      },
+    })
+    await follow(source, story)
+    expect([times, ...story]).toEqual([2, 'fetch', 'done'])
+  })
+
   test('sees neither the first events of a connection nor its end: it is asked, and that is all', async () => {
     const gate = vi.fn()
     const run = await play([stream(['data: 1\n\n']), noContent()], { gate }, 1000)

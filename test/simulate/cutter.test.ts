@@ -19,12 +19,16 @@ afterEach(() => {
 
 /** A stream of an event a second, behind a proxy that cuts every response after so long. */
 function cutAfter(time: number): Response {
-  const { response, write, fail } = live()
-  const timer = setInterval(() => write('data: tick\n\n'), SECOND)
-  setTimeout(() => {
-    clearInterval(timer)
+  const { response, write, fail, cancelled } = live()
+  const ticks = setInterval(() => write('data: tick\n\n'), SECOND)
+  const cut = setTimeout(() => {
+    clearInterval(ticks)
     fail(new TypeError('terminated'))
   }, time)
+  cancelled.then(() => {
+    clearInterval(ticks)
+    clearTimeout(cut)
+  })
   return response
 }
 
