@@ -55,14 +55,14 @@ export async function settled(life: Lifetime, lost: boolean): Promise<void> {
 }
 
 function listen(what: 'add' | 'remove'): void {
+  const method = `${what}EventListener` as const
   const { document } = globalThis
-  const inPage = globalThis[`${what}EventListener`]?.bind(globalThis)
   // A worker of a page hears of the network, and of nothing else here.
-  inPage?.('online', network)
-  if (!document) return
-  inPage?.('pagehide', hide)
-  inPage?.('pageshow', show)
-  document[`${what}EventListener`]('visibilitychange', look)
+  const heard = { online: network, ...(document && { pagehide: hide, pageshow: show }) }
+  for (const [type, listener] of Object.entries(heard)) {
+    globalThis[method]?.(type, listener as EventListener)
+  }
+  document?.[method]('visibilitychange', look)
 }
 
 function look(): void {

@@ -544,9 +544,9 @@ describe('functions that fail: the table in docs/reliability.md', () => {
 
   async function attempts(name: (typeof functions)[number], what: unknown, method: string) {
     let calls = 0
-    const fail = () => {
+    const fail = (): never => {
       if (++calls <= 5) throw what
-      return name === 'json' || name === 'headers' ? {} : 'http://x/'
+      return (name === 'json' || name === 'headers' ? {} : 'http://x/') as never
     }
     // What resume makes comes after a response.
     const opened = streamOf(['id: 1\ndata: 1\n\n'], new Error('cut'))

@@ -98,12 +98,14 @@ const unacted: Record<string, Outcome> = {
   ),
   ...Object.fromEntries(
     [408, 409, 500, 502, 503, 504].flatMap((status) =>
-      [{ 'retry-after': '2' }, { 'retry-after-ms': '2500' }, { 'x-should-retry': 'true' }].map(
-        (headers) => [
-          `a ${status} with ${Object.keys(headers)}`,
-          { answer: () => refusal(status, headers), code: 'status' },
-        ],
-      ),
+      Object.entries({
+        'retry-after': '2',
+        'retry-after-ms': '2500',
+        'x-should-retry': 'true',
+      }).map((header) => [
+        `a ${status} with ${header[0]}`,
+        { answer: () => refusal(status, [header]), code: 'status' },
+      ]),
     ),
   ),
   ...Object.fromEntries(

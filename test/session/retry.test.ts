@@ -303,7 +303,7 @@ describe('whether to retry', () => {
 
   test.each([0, 1, 3])('maxRetries: %d retries as many failures in a row', async (maxRetries) => {
     for (const answer of [() => refusal(503), () => new TypeError('no network')]) {
-      const answers = Array.from({ length: 9 }, answer)
+      const answers = Array.from<unknown, Answer>({ length: 9 }, answer)
       expect((await play(answers, { retry: { maxRetries } })).requests.length).toBe(maxRetries + 1)
     }
   })
