@@ -21,42 +21,42 @@ export function time<T>(value: unknown, fallback: T): number | T {
  * `AbortController` of React Native and of older polyfills loses it.
  */
 export class Lifetime {
-  ended = false
+  _ended = false
   reason: unknown
   private readonly _control = new AbortController()
   /** Called at the end; `race` replaces it. */
-  interrupt: ((reason: unknown) => void) | undefined
+  _interrupt: ((reason: unknown) => void) | undefined
 
   get signal(): FetchSignal {
     return this._control.signal
   }
 
   /** The first reason counts. */
-  end(reason: unknown): void {
-    if (this.ended) return
-    this.ended = true
+  _end(reason: unknown): void {
+    if (this._ended) return
+    this._ended = true
     this.reason = reason
     // A symbol is ours, and would not go into anybody's message.
     this._control.abort(typeof reason === 'symbol' ? undefined : reason)
-    this.interrupt?.(reason)
+    this._interrupt?.(reason)
   }
 
   /**
    * Settles as `work` does, or rejects with the reason as soon as this ends: also where it ends in
    * the microtasks between the two. One at a time.
    */
-  async race<T>(work: Awaitable<T>): Promise<T> {
+  async _race<T>(work: Awaitable<T>): Promise<T> {
     const value = await new Promise<T>((resolve, reject) => {
-      this.interrupt = reject
-      if (this.ended) reject(this.reason)
+      this._interrupt = reject
+      if (this._ended) reject(this.reason)
       Promise.resolve(work).then(resolve, reject)
     })
-    this.check()
+    this._check()
     return value
   }
 
   /** @throws the reason, once this has ended */
-  check(): void {
-    if (this.ended) throw this.reason
+  _check(): void {
+    if (this._ended) throw this.reason
   }
 }

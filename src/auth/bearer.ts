@@ -125,14 +125,14 @@ export function bearer(
 
   const load = async (life: Lifetime): Promise<void> => {
     const timer = later(() => {
-      life.end(
+      life._end(
         new Error(
           __DEV__ ? `Expected refresh to settle within ${timeout} ms, got nothing` : 'timeout',
         ),
       )
     }, timeout)
     try {
-      const result = await life.race(refresh(life.signal))
+      const result = await life._race(refresh(life.signal))
       const fresh = typeof result === 'string' ? { token: result } : result
       if (typeof fresh?.token !== 'string' || !fresh.token) {
         // Its own word that it is no use to try again.
@@ -167,7 +167,7 @@ export function bearer(
       } finally {
         // Nobody waits any more: what still runs is in vain, and no use to who comes next.
         if (--shared.waiting === 0) {
-          shared.life.end(signal.reason)
+          shared.life._end(signal.reason)
           if (running === shared) running = undefined
         }
       }

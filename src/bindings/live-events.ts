@@ -251,9 +251,9 @@ export class LiveEvents<E extends AnyEvent = AnyEvent, S = unknown> implements E
     this._listener = undefined
     clearTimeout(this._turn)
     this._turn = undefined
-    if (!session || session.over) return
+    if (!session || session._over) return
     // Who comes back finds it running again, but no answer is shown, or paid for, twice.
-    const wanted = session.repeatable || !session.sent || session.status === 'waiting'
+    const wanted = session._repeatable || !session._sent || session.status === 'waiting'
     session.close()
     this.wanted = wanted
   }
@@ -269,15 +269,15 @@ export class LiveEvents<E extends AnyEvent = AnyEvent, S = unknown> implements E
 
   reconnect(): void {
     const { _session: session } = this
-    if (session && this._begun && !session.repeatable) this.open()
-    else if (session && !session.over) session.reconnect()
+    if (session && this._begun && !session._repeatable) this.open()
+    else if (session && !session._over) session.reconnect()
     else if (this.key !== undefined) this._run()
   }
 
   fail(reason: unknown): void {
     const { _session: session } = this
-    if (!session || session.over) return
-    this._anew = this._begun && !session.repeatable
+    if (!session || session._over) return
+    this._anew = this._begun && !session._repeatable
     session.fail(reason)
   }
 
@@ -316,7 +316,7 @@ export class LiveEvents<E extends AnyEvent = AnyEvent, S = unknown> implements E
     const { _session: before } = this
     const { lastEventId, cursor } = this.latest.options
     // What goes on does so by the same plan: that knows where the request went, and what was spent.
-    const plan = this._listener && ((!anew && before?.plan) || this._plan())
+    const plan = this._listener && ((!anew && before?._plan) || this._plan())
     this.wanted = true
     if (anew) {
       this._begin(new Cursor(lastEventId, !!cursor))
@@ -341,7 +341,7 @@ export class LiveEvents<E extends AnyEvent = AnyEvent, S = unknown> implements E
 
   private readonly _changed = (session: AnySession): void => {
     if (session !== this._session) return
-    const { status, retryAt, failures, over } = session
+    const { status, retryAt, failures, _over: over } = session
     let error: unknown = session.error
     if (this._anew && status === 'connecting') {
       this._cursor.place = ''
@@ -369,8 +369,8 @@ export class LiveEvents<E extends AnyEvent = AnyEvent, S = unknown> implements E
     this._held = false
     try {
       // A callback may end the stream at every event.
-      while (!session.over) {
-        const next = session.plan.take(session) as E | undefined
+      while (!session._over) {
+        const next = session._plan._take(session) as E | undefined
         if (!next) break
         this._begun = true
         try {
@@ -450,7 +450,7 @@ export class LiveEvents<E extends AnyEvent = AnyEvent, S = unknown> implements E
     }
     own.headers = (attempt: Attempt) => {
       const { headers } = this.latest.options
-      plan.request.refreshable = refreshable(this.latest)
+      plan._request._refreshable = refreshable(this.latest)
       if (typeof headers === 'function') return headers(attempt)
       const list = this._headers()
       // What never changes says only where the stream begins.
@@ -477,7 +477,7 @@ export class LiveEvents<E extends AnyEvent = AnyEvent, S = unknown> implements E
         return live.latest.options.onReconnect
       },
     }
-    plan.request.refreshable = refreshable(this.latest)
+    plan._request._refreshable = refreshable(this.latest)
     return plan
   }
 

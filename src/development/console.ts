@@ -30,18 +30,18 @@ let made: Set<string> | undefined
  * @param delay - milliseconds until the next attempt; `false` where there is none
  */
 export function noteUnopened(
-  { cursor, plan, sent }: AnySession,
+  { _cursor: cursor, _plan: plan, _sent: sent }: AnySession,
   error: unknown,
   delay: number | false,
 ): void {
-  if (cursor.first || plan.onReconnect || !(error instanceof SseError)) return
+  if (cursor._first || plan.onReconnect || !(error instanceof SseError)) return
   const wait = Math.round(Number(delay))
   const next =
     delay === false
       ? 'It will not be tried again.'
       : `Trying again in ${wait < 1000 ? `${wait} ms` : `${Math.round(wait / 1000)} s`}. Pass onReconnect to hear of each attempt.`
   const reason = reasonOf(error, sent)
-  note('unopened', plan.request._url, (where) => `${where} cannot be opened. ${reason} ${next}`)
+  note('unopened', plan._request._url, (where) => `${where} cannot be opened. ${reason} ${next}`)
 }
 
 /** Notes a request that is not answered for long. */
@@ -64,16 +64,16 @@ export function watchAnswer(url: string, answer: Promise<unknown>, signal: Fetch
 
 /** Notes a reconnect that may have failed because of its `Last-Event-ID` alone. */
 export function notePreflight(
-  { cursor, plan, sent }: AnySession,
+  { _cursor: cursor, _plan: plan, _sent: sent }: AnySession,
   error: unknown,
   headers: Headers | undefined,
 ): void {
-  const { _url: url, method } = plan.request
+  const { _url: url, method } = plan._request
   const { code, response } = Object(error)
   const { location, document, WorkerGlobalScope: worker } = globalThis as Page
   // Of the runtimes with a location, only these know CORS.
   const origin = (document ?? worker) && location?.origin
-  if (!cursor.first || !sent || code !== 'network' || response) return
+  if (!cursor._first || !sent || code !== 'network' || response) return
   if (!origin || originOf(url) === origin) return
   if (!headers?.has('last-event-id') || !/^(get|head|post)$/i.test(method)) return
   if (
@@ -90,11 +90,11 @@ export function notePreflight(
 }
 
 /** Notes a line that the standard has ignored. */
-export function noteIgnored({ plan }: AnySession, line: string): void {
+export function noteIgnored({ _plan: plan }: AnySession, line: string): void {
   if (/^retry(:|$)/.test(line)) return
   note(
     'ignored',
-    plan.request._url,
+    plan._request._url,
     (where) =>
       `${where} has sent a line that is no field, which the standard ignores. Is it a line break in data? Then each line needs a "data:" of its own.`,
   )
@@ -112,7 +112,7 @@ export function noteUnsendable(url: string, headers: readonly (readonly unknown[
 }
 
 /** Notes what is retried like a failure of the network, and may be a bug. */
-export function noteBug({ plan, sent }: AnySession, error: unknown): void {
+export function noteBug({ _plan: plan, _sent: sent }: AnySession, error: unknown): void {
   const { cause } = Object(error)
   // What a fetch throws is a TypeError as well.
   if (
@@ -128,7 +128,7 @@ export function noteBug({ plan, sent }: AnySession, error: unknown): void {
   const place = frame ? ` (${frame[0].trim().replace(/\?[^:)]*/g, '')})` : ''
   note(
     'bug',
-    plan.request._url,
+    plan._request._url,
     (where) =>
       `A function of the request to ${where} has thrown a TypeError${place}. It is tried again as a network failure would be, but may be a bug. onReconnect gets it as error.cause.`,
   )

@@ -307,7 +307,7 @@ class Source extends Target {
         changed: (session) => this.#tell(session),
         ...(options.retry === undefined && {
           fetch: options.fetch ?? pageFetch(cursor),
-          decide: decideByStandard,
+          _decide: decideByStandard,
         }),
       },
       cursor,
@@ -339,10 +339,10 @@ class Source extends Target {
   }
 
   get lastEventId(): string {
-    return this.#session.cursor.lastEventId
+    return this.#session._cursor.lastEventId
   }
   set lastEventId(id: string) {
-    const { cursor, parser } = this.#session
+    const { _cursor: cursor, _parser: parser } = this.#session
     cursor.lastEventId = `${id}`
     if (parser) parser.lastEventId = cursor.lastEventId
   }
@@ -378,7 +378,7 @@ class Source extends Target {
 
   reconnect(): void {
     const session = this.#session
-    if (session.over) this.#run(session.plan, session.cursor)
+    if (session._over) this.#run(session._plan, session._cursor)
     else session.reconnect()
   }
 
@@ -396,14 +396,14 @@ class Source extends Target {
     let last: unknown
     const hand = (session: AnySession): true | undefined => {
       // What the promise of a listener leads to comes before the end, too.
-      if (last && last === session.parser && session.status === 'open') {
-        session.complete = true
+      if (last && last === session._parser && session.status === 'open') {
+        session._complete = true
         return undefined
       }
-      const event = plan.take(session)
+      const event = plan._take(session)
       if (!event) return undefined
-      last = session.complete && session.parser
-      session.complete = false
+      last = session._complete && session._parser
+      session._complete = false
       this.#dispatch(messageEvent(event, this.#origin))
       return true
     }
@@ -417,7 +417,7 @@ class Source extends Target {
     next(true)
   }
 
-  #tell({ status, retryAt, response, error, over, answer }: AnySession): void {
+  #tell({ status, retryAt, response, error, _over: over, _answer: answer }: AnySession): void {
     if (status === 'open') {
       this.#origin = originOf(response?.url || this.#url) ?? ''
       this.#fire('open', { response })
@@ -543,10 +543,17 @@ function callsHandlers(): boolean {
  * headers answer. What the server asks for is spread by a tenth only, because scripts rely on it.
  */
 function decideByStandard(session: AnySession): Awaitable<number | false> {
-  const { cursor, error, plan, reconnectionTime, unauthorized, word } = session
-  const answered = word || (unauthorized && plan.request.refreshable)
+  const {
+    _cursor: cursor,
+    error,
+    _plan: plan,
+    reconnectionTime,
+    _unauthorized: unauthorized,
+    _word: word,
+  } = session
+  const answered = word || (unauthorized && plan._request._refreshable)
   const passes = (answered || !error?.status) && (error?.retriable ?? true)
-  const jitter = cursor.asked === undefined ? 1 : 0.1
+  const jitter = cursor._asked === undefined ? 1 : 0.1
   return decide(session, () => passes && reconnectionTime * (1 + jitter * Math.random()))
 }
 
@@ -565,7 +572,7 @@ function pageFetch(cursor: Cursor): NonNullable<RequestOptions['fetch']> {
     } catch (cause) {
       if (!url.startsWith('blob:')) {
         const { method, signal } = init
-        const allowed = cursor.first || !location || originOf(url) === location.origin
+        const allowed = cursor._first || !location || originOf(url) === location.origin
         if (allowed || method !== 'GET') throw cause
         await fetch(url, { method: 'HEAD', mode: 'no-cors', credentials: 'omit', signal })
         // It may have been a passing failure after all.

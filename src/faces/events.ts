@@ -159,13 +159,13 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
 
   set cursor(place: string | number) {
     this.#cursor.place = place
-    const parser = this.#session?.parser
+    const parser = this.#session?._parser
     if (parser) parser.lastEventId = this.#cursor.lastEventId
   }
 
   /** Milliseconds to wait before a reconnect; 1,000 until the server's `retry` changes it. */
   get reconnectionTime(): number {
-    return this.#cursor.asked ?? this.#plan.reconnectionTime
+    return this.#cursor._asked ?? this.#plan.reconnectionTime
   }
 
   /** The response being read, or `undefined`. */
@@ -204,7 +204,7 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
    * @throws {TypeError} while another consumer is iterating
    */
   [Symbol.asyncIterator](): EventStreamIterator<E> {
-    const { take } = this.#plan
+    const { _take: take } = this.#plan
     return this.#iterate((session) => {
       const value = take(session)
       return value && { done: false, value: value as E }
@@ -217,7 +217,7 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
    * @throws {TypeError} while another consumer is iterating
    */
   batches(): EventStreamIterator<E[]> {
-    const { take } = this.#plan
+    const { _take: take } = this.#plan
     return this.#iterate((session) => {
       const value: E[] = []
       try {
@@ -225,7 +225,7 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
       } catch (thrown) {
         // The events before the one that fails come first.
         if (value.length === 0) throw thrown
-        session.hold(thrown)
+        session._hold(thrown)
       }
       return value.length > 0 ? { done: false, value } : undefined
     })
@@ -243,7 +243,7 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
     this.#claim(session)
     return {
       next: () => {
-        if (this.#session !== session && !session.over) {
+        if (this.#session !== session && !session._over) {
           try {
             this.#claim(session)
           } catch (refused) {
@@ -264,7 +264,7 @@ export class EventStream<E extends AnyEvent = ServerSentEvent>
 
   #claim(session: AnySession): void {
     const running = this.#session
-    if (running && running.status !== 'idle' && !running.over) {
+    if (running && running.status !== 'idle' && !running._over) {
       throw new TypeError(
         __DEV__
           ? 'Expected one consumer at a time, got a second. Close the stream first, or call events() again'

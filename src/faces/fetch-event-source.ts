@@ -257,10 +257,10 @@ export const fetchEventSource: Signatures['fetchEventSource'] = async (
   }
 
   const take = (session: AnySession): undefined => {
-    while (!session.over) {
-      const block = session.parser?.next() as EventStreamBlock | undefined
+    while (!session._over) {
+      const block = session._parser?.next() as EventStreamBlock | undefined
       if (!block) return
-      session.deliver(block as never)
+      session._deliver(block as never)
       const { data = '', event = '', id = '', retry } = block
       try {
         onmessage?.({ data, event, id, retry })
@@ -273,9 +273,9 @@ export const fetchEventSource: Signatures['fetchEventSource'] = async (
   /** `onerror` is asked, and nothing else is decided meanwhile. */
   let asking = false
   const decide = async (session: AnySession): Promise<number | false> => {
-    const { error, sent } = session
+    const { error, _sent: sent } = session
     // What could not even be sent is a mistake, unless a function of the caller's has failed.
-    if (session.over || (error?.code === 'refused' && !sent)) return false
+    if (session._over || (error?.code === 'refused' && !sent)) return false
     let reason: unknown = error && opened(error)
     asking = true
     try {
@@ -288,7 +288,7 @@ export const fetchEventSource: Signatures['fetchEventSource'] = async (
         } catch (thrown) {
           reason = thrown
         }
-        if (session.over) return false
+        if (session._over) return false
       }
       return time(await onerror?.(reason), session.reconnectionTime)
     } catch (thrown) {
@@ -301,19 +301,19 @@ export const fetchEventSource: Signatures['fetchEventSource'] = async (
 
   let shut = false
   const plan: SessionPlan = {
-    request,
+    _request: request,
     fetch: enveloped('network', send),
     signal,
-    take,
-    decide,
-    changed: () => reading?.end(undefined),
+    _take: take,
+    _decide: decide,
+    changed: () => reading?._end(undefined),
     reconnectionTime: 1000,
     // A page holds nothing up before it has been hidden.
     gate: () => (shut ? new Promise(ignore) : undefined),
     onEnd: 'reconnect',
     accept,
     onOpen: onopen,
-    parser: { maxEventSize, block: (block) => block as never },
+    _parser: { maxEventSize, block: (block) => block as never },
     wrap: envelope,
     // Who is told by `onerror` needs no note on the console.
     ...(__DEV__ && onerror && { onReconnect: ignore }),
@@ -323,13 +323,13 @@ export const fetchEventSource: Signatures['fetchEventSource'] = async (
   const look = () => {
     if (shut === document.hidden) return
     shut = document.hidden
-    if (!asking && !request.spent) session.reconnect()
+    if (!asking && !request._spent) session.reconnect()
   }
-  if (!(openWhenHidden ?? !request.safe)) document?.addEventListener('visibilitychange', look)
+  if (!(openWhenHidden ?? !request._safe)) document?.addEventListener('visibilitychange', look)
   try {
     await session.next()
   } catch (error) {
-    if (session.over?.reason !== 'aborted') throw opened(error as SseError)
+    if (session._over?.reason !== 'aborted') throw opened(error as SseError)
   } finally {
     document?.removeEventListener('visibilitychange', look)
   }

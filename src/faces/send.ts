@@ -59,12 +59,12 @@ export async function send(
   let sent: Headers | undefined
   for (let number = 1; ; number++) {
     const life = new Lifetime()
-    const stop = () => life.end(signal?.reason)
+    const stop = () => life._end(signal?.reason)
     if (signal?.aborted) stop()
     signal?.addEventListener('abort', stop)
     try {
-      life.check()
-      const outgoing = (await plan.build(
+      life._check()
+      const outgoing = (await plan._build(
         {
           number,
           lastEventId: '',
@@ -77,7 +77,7 @@ export async function send(
         },
         life,
       )) as OutgoingRequest
-      life.check()
+      life._check()
       sent = outgoing.init.headers
       // Not the attempt's signal: the body of the response is the caller's to read.
       const own = { ...outgoing.init, signal } as OutgoingRequest['init']
@@ -94,11 +94,11 @@ export async function send(
       if (!(thrown instanceof SseError)) throw thrown
       thrown.attempt = number
       const refused = authStatuses.includes(thrown.status as number)
-      if (error || !plan.refreshable || !refused) throw thrown
+      if (error || !plan._refreshable || !refused) throw thrown
       error = thrown
     } finally {
       signal?.removeEventListener('abort', stop)
-      life.end(undefined)
+      life._end(undefined)
     }
   }
 }

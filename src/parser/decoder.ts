@@ -41,11 +41,11 @@ export class EventStreamDecoder<E = ServerSentEvent> {
     const events = readEvents(chunks, options)
     const readable = new ReadableStream<E>(
       {
-        async pull(controller) {
-          const { done, value } = await events.next()
-          if (done) controller.close()
-          else controller.enqueue(value)
-        },
+        pull: (controller) =>
+          events.next().then(({ done, value }) => {
+            if (done) controller.close()
+            else controller.enqueue(value)
+          }),
         async cancel(reason) {
           await events.return?.(reason)
         },

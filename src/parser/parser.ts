@@ -324,55 +324,55 @@ export class EventStreamParser<E = ServerSentEvent> {
 
   private _next(): E | undefined {
     if (!this._holds) this._id = undefined
-    for (;;) {
-      const { _text: text } = this
-      let { _at: start, _lf: lf, _cr: cr, _tail: tail } = this
-      while (start < text.length) {
-        const first = text.charCodeAt(start)
-        let end = start
-        // A blank line is found without a search.
-        if (first === Code.CR) cr = start
-        else if (first !== Code.LF) {
-          if (lf < start) this._lf = lf = search(text, '\n', start)
-          if (cr < start) this._cr = cr = search(text, '\r', start)
-          end = cr < lf ? cr : lf
-          if (end === text.length) break
-        }
-        // A CR ends its line at once; the LF that may follow belongs to it, in this text or the next.
-        let after = end + 1
-        if (end === cr) {
-          if (text.charCodeAt(after) === Code.LF) after++
-          else if (after === text.length) this._skip = Code.LF
-        }
-        this._at = after
-        if (tail) {
-          const line = tail + text.slice(start, end)
-          this._tail = tail = ''
-          this._other(line, 0, line.length)
-        } else if (end > start) {
-          const from = nameEnd(text, start)
-          if (text.charCodeAt(from) !== Code.Colon || from === start || this._careful) {
-            this._other(text, start, end)
-          } else {
-            const value = from + (text.charCodeAt(from + 1) === Code.Space ? 2 : 1)
-            this._set(first, text.slice(value, end))
-          }
-        } else if (this._holds) {
-          const event = this._dispatch()
-          if (event !== undefined) return event
+    const { _text: text } = this
+    let { _at: start, _lf: lf, _cr: cr, _tail: tail } = this
+    while (start < text.length) {
+      const first = text.charCodeAt(start)
+      let end = start
+      // A blank line is found without a search.
+      if (first === Code.CR) cr = start
+      else if (first !== Code.LF) {
+        if (lf < start) this._lf = lf = search(text, '\n', start)
+        if (cr < start) this._cr = cr = search(text, '\r', start)
+        end = cr < lf ? cr : lf
+        if (end === text.length) break
+      }
+      // A CR ends its line at once; the LF that may follow belongs to it, in this text or the next.
+      let after = end + 1
+      if (end === cr) {
+        if (text.charCodeAt(after) === Code.LF) after++
+        else if (after === text.length) this._skip = Code.LF
+      }
+      this._at = after
+      if (tail) {
+        const line = tail + text.slice(start, end)
+        this._tail = tail = ''
+        this._other(line, 0, line.length)
+      } else if (end > start) {
+        const from = nameEnd(text, start)
+        if (text.charCodeAt(from) !== Code.Colon || from === start || this._careful) {
+          this._other(text, start, end)
         } else {
-          // Comments alone are no part of what an error shows.
-          this._since = after
-          this._before = ''
+          const value = from + (text.charCodeAt(from + 1) === Code.Space ? 2 : 1)
+          this._set(first, text.slice(value, end))
         }
-        start = after
+      } else if (this._holds) {
+        const event = this._dispatch()
+        if (event !== undefined) return event
+      } else {
+        // Comments alone are no part of what an error shows.
+        this._since = after
+        this._before = ''
       }
-      if (start < text.length) {
-        this._at = text.length
-        this._hold(text.slice(start))
-      }
-      if (!this._load()) return this._ended ? this._finish() : undefined
+      start = after
     }
+    if (start < text.length) {
+      this._at = text.length
+      this._hold(text.slice(start))
+    }
+    // A callback may have fed more.
+    if (this._load()) return this.next()
+    return this._ended ? this._finish() : undefined
   }
 
   /** Keeps the start of a line: all of it where it counts, else what may be shown of it. */
@@ -412,12 +412,13 @@ export class EventStreamParser<E = ServerSentEvent> {
     const { onComment, onRetry, onIgnored } = this._options
     const first = text.charCodeAt(start)
     const name = nameEnd(text, start)
-    if (this._holds === Holds.Excess || (first === Code.Colon && !onComment)) return
+    const hear = first === Code.Colon ? onComment : undefined
+    if (this._holds === Holds.Excess || (first === Code.Colon && !hear)) return
     if (text.charCodeAt(name) === Code.Colon || name === end) {
       const value = text.slice(name + (text.charCodeAt(name + 1) === Code.Space ? 2 : 1), end)
-      if (first !== Code.Colon) this._set(first, value)
+      if (!hear) this._set(first, value)
       if (value.length > this._max || this._size > this._max) this._exceed()
-      if (first === Code.Colon && onComment) onComment(value)
+      hear?.(value)
       return
     }
     const line = text.slice(start, end)

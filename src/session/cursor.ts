@@ -11,9 +11,9 @@ export class Cursor {
   /** The last event ID, as the standard keeps it. */
   lastEventId: string
   /** Milliseconds, as the server last asked with `retry`; `undefined` until it does. */
-  asked: number | undefined = undefined
+  _asked: number | undefined = undefined
   /** The first accepted response. */
-  first: FetchResponse | undefined = undefined
+  _first: FetchResponse | undefined = undefined
   private readonly _own: boolean
   private _place = ''
 
@@ -34,7 +34,7 @@ export class Cursor {
   }
 
   /** An event has been delivered; `place` is what the `cursor` option made of it. */
-  move(
+  _move(
     { lastEventId }: ServerSentEvent<string, unknown>,
     place: string | number | undefined = this._place,
   ): void {

@@ -84,16 +84,16 @@ export type Take = (session: AnySession) => AnyEvent | undefined
 
 /** Nothing to do with the events is the common case: they go through as they came. */
 export function plainTake(session: AnySession): ServerSentEvent | undefined {
-  const event = session.parser?.next()
+  const event = session._parser?.next()
   // A comment's observer may have stopped it.
-  if (event === undefined || session.over) return undefined
-  session.deliver(event)
+  if (event === undefined || session._over) return undefined
+  session._deliver(event)
   return event
 }
 
 /** What takes events, with the options that look at them. */
 export interface Taking {
-  readonly take: Take
+  readonly _take: Take
   /** Whether the unfinished last block of a body is the terminal event. */
   readonly ends: (event: ServerSentEvent, lineEnded: boolean) => Awaitable<boolean>
 }
@@ -124,30 +124,30 @@ export function takeWith(
   })
 
   const take: Take = (session) => {
-    while (!session.complete && !session.over) {
-      const { parser, decoded } = session
-      session.decoded = undefined
+    while (!session._complete && !session._over) {
+      const { _parser: parser, _decoded: decoded } = session
+      session._decoded = undefined
       const raw = decoded ? decoded.raw : parser?.next()
-      if (!parser || raw === undefined || session.over) return undefined
+      if (!parser || raw === undefined || session._over) return undefined
       try {
         let data: unknown = raw.data
         if (decoded) data = decoded.data()
         else {
           if (skip?.(raw, parser._id)) {
-            parser.lastEventId = session.cursor.lastEventId
+            parser.lastEventId = session._cursor.lastEventId
             continue
           }
-          if (session.over) return undefined
+          if (session._over) return undefined
           if (data === until) {
-            session.complete = true
+            session._complete = true
             return undefined
           }
           if (decode) data = decode(raw.data, raw as Parameters<typeof decode>[1])
           if (isPromise(data)) {
             const settled = (data: () => unknown) => {
-              session.decoded = { raw, data }
+              session._decoded = { raw, data }
             }
-            session.decoding = Promise.resolve(data).then(
+            session._decoding = Promise.resolve(data).then(
               (data) => settled(() => data),
               (cause) =>
                 settled(() => {
@@ -157,22 +157,22 @@ export function takeWith(
             return undefined
           }
         }
-        if (session.over) return undefined
-        if (raw.type === terminal) session.complete = true
+        if (session._over) return undefined
+        if (raw.type === terminal) session._complete = true
         if (data === undefined) {
-          session.deliver(raw, undefined, true)
+          session._deliver(raw, undefined, true)
           continue
         }
         const event = decode ? asDecoded(raw, data) : raw
         const ends = typeof until === 'function' && until(event)
         const place = cursor?.(event)
-        if (session.over) return undefined
-        session.deliver(raw, place)
-        session.complete ||= ends
+        if (session._over) return undefined
+        session._deliver(raw, place)
+        session._complete ||= ends
         return event
       } catch (cause) {
         // It has been delivered, to the error.
-        session.deliver(raw)
+        session._deliver(raw)
         throw new SseError(
           'data',
           __DEV__ &&
@@ -185,7 +185,7 @@ export function takeWith(
   }
 
   return {
-    take,
+    _take: take,
     async ends(raw, lineEnded) {
       if (typeof until === 'string') return raw.data === until
       if (!lineEnded || typeof until !== 'function') return lineEnded && raw.type === terminal

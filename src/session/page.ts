@@ -10,11 +10,11 @@ const BELIEVED = 100
 /** What a session hears of the machine and the page it runs on. */
 export interface Passenger {
   /** The machine has slept. What was pending before `time` will not be answered. */
-  wake(time: number): void
+  _wake(time: number): void
   /** The page is put into the back/forward cache, which takes none that holds a connection. */
-  leave(): void
+  _leave(): void
   /** The network is back. */
-  online(): void
+  _online(): void
 }
 
 const passengers = new Set<Passenger>()
@@ -49,9 +49,9 @@ export function alight(passenger: Passenger): void {
  */
 export async function settled(life: Lifetime, lost: boolean): Promise<void> {
   if (lost && globalThis.document) {
-    await life.race(new Promise((resolve) => setTimeout(resolve, BELIEVED)))
+    await life._race(new Promise((resolve) => setTimeout(resolve, BELIEVED)))
   }
-  while (back) await life.race(back)
+  while (back) await life._race(back)
 }
 
 function listen(what: 'add' | 'remove'): void {
@@ -68,15 +68,14 @@ function listen(what: 'add' | 'remove'): void {
 function look(): void {
   const before = looked + LOOK
   looked = Date.now()
-  if (looked - before > SLEEP - LOOK)
-    for (const passenger of passengers) passenger.wake(before)
+  if (looked - before > SLEEP - LOOK) for (const passenger of passengers) passenger._wake(before)
 }
 
 function hide({ persisted }: Event & { persisted?: boolean }): void {
   back ??= new Promise((resolve) => {
     arrive = resolve
   })
-  if (persisted) for (const passenger of passengers) passenger.leave()
+  if (persisted) for (const passenger of passengers) passenger._leave()
 }
 
 function show(): void {
@@ -85,5 +84,5 @@ function show(): void {
 }
 
 function network(): void {
-  for (const passenger of passengers) passenger.online()
+  for (const passenger of passengers) passenger._online()
 }

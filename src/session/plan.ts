@@ -147,26 +147,26 @@ export function planStream(
   } = options
   const finite = until !== undefined
   const request = new RequestPlan(input, rest)
-  if (__DEV__ && onEnd === 'reconnect' && !resume && !request.safe) {
+  if (__DEV__ && onEnd === 'reconnect' && !resume && !request._safe) {
     throw new TypeError(
       `Expected resume beside onEnd: 'reconnect' for ${request.method}, got none. Use resume: 'same' where the request may be repeated`,
     )
   }
-  const taking: Partial<Taking> & { take: Take } =
+  const taking: Partial<Taking> & { _take: Take } =
     cursor || decode || skip || finite
       ? takeWith(
           { until, cursor, decode } as WatchingOptions<AnyEvent>,
           skip && ((event, id) => skip(event, id, stream)),
         )
-      : { take: plainTake }
+      : { _take: plainTake }
   return {
     ...(options as StreamOptions<AnyEvent>),
     ...taking,
-    request,
-    decide: (session) => decide(session, retry),
+    _request: request,
+    _decide: (session) => decide(session, retry),
     reconnectionTime,
-    finite,
+    _finite: finite,
     resetAfter: time(Object(retry).resetAfter, undefined),
-    parser: { maxEventSize, onComment, incomplete: 'deliver' },
+    _parser: { maxEventSize, onComment, incomplete: 'deliver' },
   }
 }

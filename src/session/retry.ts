@@ -93,13 +93,13 @@ const UNACTED = /^(425|429|529)$/
 const UNSENT = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|UND_ERR_CONNECT_TIMEOUT)$/
 
 /** What the answer asks a client to wait, in milliseconds. */
-function retryAfterOf({ error, answer }: AnySession): number {
+function retryAfterOf({ error, _answer: answer }: AnySession): number {
   return error?.retryAfter ?? (answer && askedWait(answer)) ?? 0
 }
 
 /** What a server asks a client to wait, in milliseconds. */
 export function askedBy(session: AnySession): number {
-  return Math.max(retryAfterOf(session), session.cursor.asked ?? 0)
+  return Math.max(retryAfterOf(session), session._cursor._asked ?? 0)
 }
 
 /**
@@ -110,8 +110,8 @@ export function decide(
   session: AnySession,
   retry: RetryOptions | RetryPolicy | false | undefined,
 ): Awaitable<number | false> {
-  const { failures, attempt, cursor, answer: response, repeatable } = session
-  const free = repeatable || session.word
+  const { failures, attempt, _cursor: cursor, _answer: response, _repeatable: repeatable } = session
+  const free = repeatable || session._word
   const spent = failures > time(Object(retry).maxRetries, free ? Number.POSITIVE_INFINITY : 2)
   if (!free && (spent || !isUnacted(session))) return false
   const asked = askedBy(session)
@@ -131,7 +131,7 @@ export function decide(
     Object(retry),
     failures,
     session.reconnectionTime,
-    cursor.asked,
+    cursor._asked,
     retryAfterOf(session),
   )
   const delay = !gaveUp && (error?.retriable ?? true) && backoff
@@ -172,11 +172,16 @@ export function backoffTime(
  * answer says that the server has not acted. A 503 alone says nothing: gateways answer so for
  * requests that go on running.
  */
-function isUnacted({ error, sent, unauthorized, plan }: AnySession): boolean {
+function isUnacted({
+  error,
+  _sent: sent,
+  _unauthorized: unauthorized,
+  _plan: plan,
+}: AnySession): boolean {
   if (!error || !sent) return !!error
   if (error.code !== 'status') return UNSENT.test(systemCode(error.cause))
   return (
-    (unauthorized && plan.request.refreshable) ||
+    (unauthorized && plan._request._refreshable) ||
     UNACTED.test(`${error.status}`) ||
     (error.retriable &&
       (error.retryAfter !== undefined || error.response?.headers.get('x-should-retry') === 'true'))

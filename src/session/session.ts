@@ -62,19 +62,19 @@ export interface Reconnect {
 
 /** Everything that a session needs to know. What is optional costs nothing where a face leaves it out. */
 export interface SessionPlan extends ConnectionOptions {
-  readonly request: RequestPlan
+  readonly _request: RequestPlan
   readonly fetch?: RequestOptions['fetch']
   readonly signal?: FetchSignal | null | undefined
   /** Which event is next. */
-  readonly take: Take
+  readonly _take: Take
   /** Milliseconds before the next attempt, or `false` to give up. */
-  readonly decide: (session: AnySession) => Awaitable<number | false>
+  readonly _decide: (session: AnySession) => Awaitable<number | false>
   /** Milliseconds, until the server asks for another. */
   readonly reconnectionTime: number
   readonly resume?: Resume | undefined
   readonly gate?: Gate | undefined
   /** The stream has an end: `until`. */
-  readonly finite?: boolean
+  readonly _finite?: boolean
   /** Whether an unfinished last block is the terminal event. */
   readonly ends?: ((event: ServerSentEvent, lineEnded: boolean) => Awaitable<boolean>) | undefined
   readonly incomplete?: 'drop' | 'deliver' | undefined
@@ -84,7 +84,7 @@ export interface SessionPlan extends ConnectionOptions {
   readonly connectTimeout?: number | undefined
   readonly idleTimeout?: number | ((response: Response) => number | undefined) | undefined
   readonly resetAfter?: number | undefined
-  readonly parser?: ConstructorParameters<typeof EventStreamParser<ServerSentEvent>>[0]
+  readonly _parser?: ConstructorParameters<typeof EventStreamParser<ServerSentEvent>>[0]
   readonly onReconnect?: ((reconnect: Reconnect) => void) | undefined
   /**
    * Lets `decide` judge what is no `SseError`, and a 204 as an empty stream; without it, each ends the
@@ -137,32 +137,32 @@ export class Session<R> implements Passenger {
   response: Response | undefined
   /** What ended the last attempt; `undefined` once a connection is open. */
   error: SseError | undefined
-  over: Over | undefined
+  _over: Over | undefined
 
   // What `decide` sees beside that.
   /** The last answer, where the last attempt got one. */
-  answer: Response | undefined
+  _answer: Response | undefined
   /** In development: the types of the events that `decode` has left out. */
   declare private _leftOut?: Set<string>
   /** The request of the last attempt has been sent. */
-  sent = false
+  _sent = false
   /** The caller has said that the request may be repeated. */
-  word = false
+  _word = false
   /** The last attempt was answered by one of `authStatuses`. */
-  unauthorized = false
+  _unauthorized = false
 
   // What `take` reads and writes.
-  parser: EventStreamParser | undefined
+  _parser: EventStreamParser | undefined
   /** The terminal event has come. */
-  complete = false
+  _complete = false
   /** A decode that is under way, and what it has come to: `data` gives that, or throws it. */
-  decoding: Promise<void> | undefined
-  decoded: { readonly raw: ServerSentEvent; readonly data: () => unknown } | undefined
+  _decoding: Promise<void> | undefined
+  _decoded: { readonly raw: ServerSentEvent; readonly data: () => unknown } | undefined
 
   /** When the attempt or the read that is pending began, in milliseconds since 1970. */
-  since = Number.POSITIVE_INFINITY
-  readonly plan: SessionPlan
-  readonly cursor: Cursor
+  _since = Number.POSITIVE_INFINITY
+  readonly _plan: SessionPlan
+  readonly _cursor: Cursor
   private readonly _hand: (session: AnySession) => R | undefined
   private readonly _end: R
 
@@ -209,27 +209,27 @@ export class Session<R> implements Passenger {
     hand: (session: AnySession) => R | undefined,
     end: R,
   ) {
-    this.plan = plan
-    this.cursor = cursor
+    this._plan = plan
+    this._cursor = cursor
     this._hand = hand
     this._end = end
   }
 
   get reconnectionTime(): number {
-    return this.cursor.asked ?? this.plan.reconnectionTime
+    return this._cursor._asked ?? this._plan.reconnectionTime
   }
 
   /** Whether the request may be repeated at this moment, without the caller's word. */
-  get repeatable(): boolean {
-    const { request, resume, finite } = this.plan
-    if (resume && (resume === 'same' || this.cursor.first)) return true
-    return request.safe && !(finite && this._last && this.cursor.place === '')
+  get _repeatable(): boolean {
+    const { _request: request, resume, _finite: finite } = this._plan
+    if (resume && (resume === 'same' || this._cursor._first)) return true
+    return request._safe && !(finite && this._last && this._cursor.place === '')
   }
 
   /** The body has been sent and cannot be sent again: `resume` alone makes another request. */
   private get _spent(): unknown {
-    const { request, resume } = this.plan
-    return request.spent && !(typeof resume === 'function' && this.cursor.first)
+    const { _request: request, resume } = this._plan
+    return request._spent && !(typeof resume === 'function' && this._cursor._first)
   }
 
   /** What is handed over next; calls that come meanwhile queue up. Rejects once, with why it failed. */
@@ -267,7 +267,7 @@ export class Session<R> implements Passenger {
         : new SseError('refused', __DEV__ && 'fail() was called; its reason is error.cause', {
             cause: reason,
           })
-    error.retriable = this.word = true
+    error.retriable = this._word = true
     this._drop(error, 'waiting')
   }
 
@@ -276,15 +276,15 @@ export class Session<R> implements Passenger {
   }
 
   /** Ends the attempt for what has been thrown, once what was taken before is handed over. */
-  hold(thrown: unknown): void {
-    this._life.end(thrown)
+  _hold(thrown: unknown): void {
+    this._life._end(thrown)
     this._life.reason = thrown
-    this.parser = undefined
+    this._parser = undefined
   }
 
   /** An event has been handed over; or the caller's code has left it out. */
-  deliver(event: ServerSentEvent, place?: string | number, leftOut?: boolean): void {
-    this.cursor.move(event, place)
+  _deliver(event: ServerSentEvent, place?: string | number, leftOut?: boolean): void {
+    this._cursor._move(event, place)
     if (__DEV__ && leftOut) {
       this._leftOut ??= new Set()
       if (this._leftOut.size < 10) this._leftOut.add(event.type)
@@ -294,17 +294,17 @@ export class Session<R> implements Passenger {
     this._count++
   }
 
-  wake(time: number): void {
-    if (this.since <= time) this.leave()
+  _wake(time: number): void {
+    if (this._since <= time) this._leave()
   }
 
   /** Lets the connection go, where it can be made again. */
-  leave(): void {
+  _leave(): void {
     const underway = this.status === 'open' || this.status === 'connecting'
-    if (underway && this.repeatable && !this._spent) this._drop(LET_GO, 'connecting')
+    if (underway && this._repeatable && !this._spent) this._drop(LET_GO, 'connecting')
   }
 
-  online(): void {
+  _online(): void {
     if (!this._arm) return
     const soon = Date.now() + Math.random() * 1000
     this.retryAt = Math.min(this.retryAt as number, Math.max(this._earliest, soon))
@@ -312,7 +312,7 @@ export class Session<R> implements Passenger {
   }
 
   private _start(): void {
-    const { signal } = this.plan
+    const { signal } = this._plan
     this._life.reason = START
     if (signal?.aborted) return this._abort()
     board(this)
@@ -322,7 +322,7 @@ export class Session<R> implements Passenger {
 
   private readonly _abort = (): void => {
     // Older polyfills have none.
-    const { reason = Object.assign(new Error('Aborted'), { name: 'AbortError' }) } = this.plan
+    const { reason = Object.assign(new Error('Aborted'), { name: 'AbortError' }) } = this._plan
       .signal as FetchSignal
     this._fail(reason, 'aborted')
   }
@@ -332,42 +332,42 @@ export class Session<R> implements Passenger {
     if (this.status === status && this.retryAt === retryAt) return
     this.status = status
     this.retryAt = retryAt
-    this.plan.changed?.(this)
+    this._plan.changed?.(this)
   }
 
   private _pull(): R | undefined {
-    const { parser } = this
+    const { _parser: parser } = this
     // What is being decoded comes first.
-    if (!parser || this.over || this.decoding) return undefined
+    if (!parser || this._over || this._decoding) return undefined
     try {
       const value = this._hand(this)
-      if (this.complete) this._finish('complete')
+      if (this._complete) this._finish('complete')
       // A block without data moves the last event ID, too.
-      else if (value === undefined && !this.decoding && !this.over) {
-        this.cursor.lastEventId = parser.lastEventId
+      else if (value === undefined && !this._decoding && !this._over) {
+        this._cursor.lastEventId = parser.lastEventId
       }
       return value
     } catch (thrown) {
-      this.hold(thrown)
+      this._hold(thrown)
       return undefined
     }
   }
 
   /** One promise reaction a chunk: nothing else stands between the reader and `next()`. */
   private _more(): PromiseLike<R> {
-    const { decoding } = this
-    if (decoding && !this.over) {
-      this.decoding = undefined
+    const { _decoding: decoding } = this
+    if (decoding && !this._over) {
+      this._decoding = undefined
       return this._slow(() => decoding)
     }
-    if (!this._reader || this._life.ended) return this._slow(this._run)
+    if (!this._reader || this._life._ended) return this._slow(this._run)
     if (++this._reads % READS_PER_TURN === 0 && Date.now() - this._turned > TURN) {
       return turn().then(() => {
         this._turned = Date.now()
         return this._more()
       })
     }
-    this.since = Date.now()
+    this._since = Date.now()
     return this._reader.read().then(this._took, this._lost)
   }
 
@@ -375,11 +375,11 @@ export class Session<R> implements Passenger {
     done,
     value,
   }: ReadableStreamReadResult<Uint8Array<ArrayBuffer>>): R | PromiseLike<R> => {
-    this.since = Number.POSITIVE_INFINITY
+    this._since = Number.POSITIVE_INFINITY
     // A cancelled body ends as a complete one does.
-    if (this._life.ended) return this._more()
+    if (this._life._ended) return this._more()
     if (done) return this._endBody()
-    ;(this.parser as EventStreamParser).feed(value)
+    ;(this._parser as EventStreamParser).feed(value)
     return this._again()
   }
 
@@ -391,7 +391,7 @@ export class Session<R> implements Passenger {
   }
 
   private readonly _lost = (cause: unknown): PromiseLike<R> => {
-    this._life.end(
+    this._life._end(
       networkError(
         __DEV__ && 'The connection was lost while the stream was read',
         cause,
@@ -403,28 +403,28 @@ export class Session<R> implements Passenger {
 
   /** The body has ended cleanly. What is left of it may be an event, or the trace of a cut. */
   private async _endBody(): Promise<R> {
-    const { plan, response } = this
-    const parser = this.parser as EventStreamParser
+    const { _plan: plan, response } = this
+    const parser = this._parser as EventStreamParser
     this._reader = undefined
     parser.end()
     let last: ServerSentEvent | undefined
     try {
       last = parser.next()
       if (last && plan.incomplete !== 'deliver') {
-        const ends = await this._life.race(plan.ends?.(last, parser._lineEnded))
+        const ends = await this._life._race(plan.ends?.(last, parser._lineEnded))
         if (!ends) last = undefined
       }
     } catch (thrown) {
       last = undefined
-      this._life.end(thrown)
+      this._life._end(thrown)
     }
     const cut = parser._unfinished && !last
-    this._life.end(
-      plan.finite || cut
+    this._life._end(
+      plan._finite || cut
         ? new SseError(
             'truncated',
             __DEV__ &&
-              (plan.finite
+              (plan._finite
                 ? `Expected the event that until names, got the end of the stream${leftOutBy(this._leftOut)}`
                 : `Expected a blank line after the last event, got the end of the stream. error.body is what came of it; incomplete: 'deliver' takes it as an event`),
             { response, body: cut ? parser._excerpt : undefined },
@@ -447,7 +447,7 @@ export class Session<R> implements Passenger {
         this._resolve = resolve
         this._reject = reject
         // It may be over by now: this is called a microtask later.
-        if (this.over) this._tell()
+        if (this._over) this._tell()
         else work().then(this._tell)
       },
     } as PromiseLike<R>
@@ -455,7 +455,7 @@ export class Session<R> implements Passenger {
 
   /** The loop: from the end of one attempt to the open stream of the next, or to the end. */
   private readonly _run = async (): Promise<void> => {
-    while (!this.over) {
+    while (!this._over) {
       let deciding = true
       try {
         await this._goOn(this._life.reason)
@@ -463,8 +463,8 @@ export class Session<R> implements Passenger {
         return await this._connect(this._life)
       } catch (thrown) {
         // What a policy or an observer throws is final, also where it is an error to be retried.
-        if (deciding && !this._life.ended) this._fail(thrown)
-        this._life.end(thrown)
+        if (deciding && !this._life._ended) this._fail(thrown)
+        this._life._end(thrown)
       }
     }
   }
@@ -474,11 +474,11 @@ export class Session<R> implements Passenger {
     const life = new Lifetime()
     this._life = life
     if (why === START) return
-    const { plan, _openedAt: openedAt, _count: count, _last: last, _mark: mark } = this
+    const { _plan: plan, _openedAt: openedAt, _count: count, _last: last, _mark: mark } = this
     this._disconnect()
-    if (count > 0) this._mark = this.cursor.place || `${last?.type}\n${last?.data}`
+    if (count > 0) this._mark = this._cursor.place || `${last?.type}\n${last?.data}`
     this._openedAt = this._count = 0
-    this.parser = this.response = undefined
+    this._parser = this.response = undefined
 
     // Progress is a connection that stayed, though no longer than 5 s: a proxy that cuts every 25 s
     // must not keep a stream from recovering. Or events that are new: a greeting or a cached answer,
@@ -489,7 +489,7 @@ export class Session<R> implements Passenger {
 
     if (why === LET_GO || why === RECONNECT) return
     await settled(life, why instanceof SseError && why.code === 'network')
-    life.check()
+    life._check()
     let error: SseError | undefined
     if (why !== CLEAN) {
       error = why instanceof SseError ? why : plan.wrap?.(why)
@@ -497,19 +497,19 @@ export class Session<R> implements Passenger {
     }
     this.error = error
     if (error) error.attempt = this.attempt
-    else if ((plan.onEnd ?? (plan.request.safe ? 'reconnect' : 'complete')) === 'complete') {
+    else if ((plan.onEnd ?? (plan._request._safe ? 'reconnect' : 'complete')) === 'complete') {
       return this._finish('complete')
     }
     // What fresh headers answer is tried again at once: nothing was done, and nobody need know.
-    if (error && !this.word && this._isRefusal(error)) return
+    if (error && !this._word && this._isRefusal(error)) return
     this.failures++
-    let delay = plan.decide(this)
+    let delay = plan._decide(this)
     if (typeof delay === 'object') {
-      if (!life.ended) this._change('waiting')
-      delay = await life.race(delay)
+      if (!life._ended) this._change('waiting')
+      delay = await life._race(delay)
     }
-    life.check()
-    this.word = false
+    life._check()
+    this._word = false
     error = this.error
     if (delay === false) return error ? this._fail(error) : this._finish('complete')
     if (this._spent) return this._fail(unrepeatable(error))
@@ -517,12 +517,12 @@ export class Session<R> implements Passenger {
     this._waited = delay
     this._earliest = Date.now() + askedBy(this)
     this._change('waiting', Date.now() + delay)
-    life.check()
+    life._check()
     if (__DEV__) noteUnopened(this, error, delay)
     plan.onReconnect?.({ error, delay, failures: this.failures, attempt: this.attempt })
     let timer: ReturnType<typeof setTimeout> | undefined
     try {
-      await life.race(
+      await life._race(
         new Promise<void>((resolve) => {
           this._arm = () => {
             clearTimeout(timer)
@@ -544,19 +544,19 @@ export class Session<R> implements Passenger {
    * @returns whether the next attempt is to be made at once
    */
   private _isRefusal(error: SseError): boolean {
-    const { plan } = this
+    const { _plan: plan } = this
     const { code, status } = error
     const refused = code === 'status' && (plan.authStatuses ?? [401]).includes(status as number)
-    const stray = this._everOpen && this.repeatable && (status === 404 || code === 'content-type')
+    const stray = this._everOpen && this._repeatable && (status === 404 || code === 'content-type')
     const trouble =
-      refused && plan.request.refreshable
+      refused && plan._request._refreshable
         ? 'refused'
         : code === 'auth' && error.retriable
           ? code
           : stray
             ? 'stray'
             : ''
-    this.unauthorized = refused
+    this._unauthorized = refused
     this._times = trouble === this._trouble ? this._times + 1 : 1
     this._trouble = trouble
     if (trouble) {
@@ -569,36 +569,36 @@ export class Session<R> implements Passenger {
 
   /** One attempt, until its stream is open. */
   private async _connect(life: Lifetime): Promise<void> {
-    if (this.over) return
-    const { plan, cursor } = this
-    const { request } = plan
+    if (this._over) return
+    const { _plan: plan, _cursor: cursor } = this
+    const { _request: request } = plan
     await settled(life, false)
-    life.check()
+    life._check()
     if (plan.gate) await this._pass(plan.gate, life)
-    life.check()
+    life._check()
     this.attempt++
-    this.sent = false
-    this.answer = undefined
+    this._sent = false
+    this._answer = undefined
     this._change('connecting')
-    this.since = Date.now()
+    this._since = Date.now()
     this._stopWatching = watchSilence(this, plan.connectTimeout, life)
     let response: Response | undefined
     try {
-      const outgoing = await request.build(
+      const outgoing = await request._build(
         {
           number: this.attempt,
           lastEventId: cursor.lastEventId,
           cursor: cursor.place,
-          first: cursor.first,
+          first: cursor._first,
           error: this.error,
           sent: this._headers,
-          unauthorized: this.unauthorized,
+          unauthorized: this._unauthorized,
           signal: life.signal,
         },
         life,
         plan.resume,
       )
-      life.check()
+      life._check()
       if (!outgoing) {
         return this._fail(
           this.error ??
@@ -608,16 +608,16 @@ export class Session<R> implements Passenger {
             ),
         )
       }
-      request.spent ||= outgoing.once
-      this.sent = true
+      request._spent ||= outgoing._once
+      this._sent = true
       this._headers = outgoing.init.headers
       response = await exchange(outgoing, life, plan.fetch)
-      life.check()
-      this.answer = response
+      life._check()
+      this._answer = response
       // "No Content" is the server's way to say: do not come back.
       if (response.status === 204 && !plan.wrap) {
         drop(response)
-        return plan.finite && this._last
+        return plan._finite && this._last
           ? this._fail(
               new SseError(
                 'truncated',
@@ -629,7 +629,7 @@ export class Session<R> implements Passenger {
           : this._finish('no-content')
       }
       await admit(response, plan, life, this._stopWatching, plan.statuses)
-      life.check()
+      life._check()
     } catch (thrown) {
       if (__DEV__) noteBug(this, thrown)
       if (__DEV__) notePreflight(this, thrown, this._headers)
@@ -637,29 +637,29 @@ export class Session<R> implements Passenger {
       throw thrown
     } finally {
       this._stopWatching()
-      this.since = Number.POSITIVE_INFINITY
+      this._since = Number.POSITIVE_INFINITY
     }
-    cursor.first ??= response
+    cursor._first ??= response
     this._everOpen = true
     this._trouble = ''
-    this.parser = new EventStreamParser({
-      ...plan.parser,
+    this._parser = new EventStreamParser({
+      ...plan._parser,
       lastEventId: cursor.lastEventId,
       onRetry: (asked) => {
-        cursor.asked = asked
+        cursor._asked = asked
       },
       ...(__DEV__ && { onIgnored: (line) => noteIgnored(this, line) }),
     })
     this._reader = openBody(response)
     // A fetch that does not heed its signal leaves the read pending.
-    life.interrupt = () => this._disconnect()
+    life._interrupt = () => this._disconnect()
     this._openedAt = Date.now()
     const { idleTimeout } = plan
     const idle = typeof idleTimeout === 'function' ? idleTimeout(response) : idleTimeout
-    life.check()
+    life._check()
     this._stopWatching = watchSilence(this, idle, life, response)
     this.error = undefined
-    this.unauthorized = false
+    this._unauthorized = false
     this.response = response
     this._change('open')
   }
@@ -671,35 +671,35 @@ export class Session<R> implements Passenger {
       let passed = false
       const release = () => {
         if (!passed) released = true
-        else if (life === this._life) this.leave()
+        else if (life === this._life) this._leave()
       }
       try {
         const leave = gate({ signal: life.signal, release })
         if (leave) {
-          if (!life.ended) this._change('waiting')
-          await life.race(leave)
+          if (!life._ended) this._change('waiting')
+          await life._race(leave)
         }
       } catch (thrown) {
-        life.check()
+        life._check()
         this._fail(thrown)
       }
       passed = true
       // A gate that cannot make up its mind must not hold the event loop.
-      if (released) await life.race(turn())
-      life.check()
+      if (released) await life._race(turn())
+      life._check()
     }
   }
 
   private _drop(reason: unknown, status: EventStreamStatus): void {
-    if (this.over || this.status === 'idle') return
-    this._life.end(reason)
+    if (this._over || this.status === 'idle') return
+    this._life._end(reason)
     // The caller's last word counts.
     if (reason !== LET_GO) {
       this._life.reason = reason
       this.error = reason instanceof SseError ? reason : undefined
     }
     if (reason === RECONNECT) {
-      this.unauthorized = this.word = false
+      this._unauthorized = this._word = false
       this.failures = this._times = 0
     }
     this._change(status)
@@ -714,18 +714,18 @@ export class Session<R> implements Passenger {
 
   private _fail(error: unknown, reason: 'failed' | 'aborted' = 'failed'): void {
     if (error instanceof SseError) error.attempt = this.attempt
-    if (__DEV__ && this.plan.changed && reason === 'failed') noteUnopened(this, error, false)
+    if (__DEV__ && this._plan.changed && reason === 'failed') noteUnopened(this, error, false)
     this._finish(reason, { error })
   }
 
   private _finish(reason: Over['reason'], failure?: { error: unknown }): void {
-    if (this.over) return
-    this.over = { reason, ...failure }
-    this.plan.signal?.removeEventListener('abort', this._abort)
+    if (this._over) return
+    this._over = { reason, ...failure }
+    this._plan.signal?.removeEventListener('abort', this._abort)
     alight(this)
     // A new iteration goes on with a stream that was stopped or failed, not with one that is complete.
-    if (reason === 'complete' || reason === 'no-content') this.cursor.first = undefined
-    this._life.end(failure?.error)
+    if (reason === 'complete' || reason === 'no-content') this._cursor._first = undefined
+    this._life._end(failure?.error)
     this._disconnect()
     this.response = undefined
     this._tell()
@@ -734,10 +734,13 @@ export class Session<R> implements Passenger {
 
   /** Settles the `next()` that waits, if one does: why it failed is thrown once. */
   private readonly _tell = (): void => {
-    const { over, _resolve: resolve, _reject: reject } = this
+    const { _over: over, _resolve: resolve, _reject: reject } = this
     if (!resolve) return
     this._resolve = undefined
-    if (!over) return resolve(this._again())
+    if (!over) {
+      resolve(this._again())
+      return
+    }
     this._busy = false
     if ('error' in over && !this._told) {
       this._told = true

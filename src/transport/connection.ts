@@ -40,14 +40,14 @@ export async function admit(
       ? 'refused'
       : 'content-type'
   try {
-    if (!(accept ? await life.race(accept(response)) : code === 'refused')) {
+    if (!(accept ? await life._race(accept(response)) : code === 'refused')) {
       // It is refused, however long its text takes.
       stopWatching()
       throw await refusal(code, __DEV__ && describe(code, response, type), response, life)
     }
-    await life.race(onOpen?.(response))
+    await life._race(onOpen?.(response))
   } catch (cause) {
-    life.check()
+    life._check()
     if (cause instanceof SseError && cause.response === response) throw cause
     throw new SseError(
       'refused',
@@ -65,9 +65,7 @@ function describe(code: SseErrorCode, { status, statusText = '' }: Response, typ
 }
 
 /** A response without a body is an empty stream. */
-export function openBody({
-  body,
-}: Response): ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> {
+export function openBody({ body }: Response): ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> {
   if (body === null) return new ReadableStream({ start: (empty) => empty.close() }).getReader()
   if (__DEV__ && typeof body?.getReader !== 'function') {
     throw new TypeError(

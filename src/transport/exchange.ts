@@ -17,7 +17,7 @@ const MOST_REDIRECTS = 20
  * @throws the reason of `life`, at once when that ends
  */
 export async function exchange(
-  { url, init, guarded }: OutgoingRequest,
+  { url, init, _guarded: guarded }: OutgoingRequest,
   life: Lifetime,
   fetch: RequestOptions['fetch'],
 ): Promise<Response> {
@@ -59,7 +59,7 @@ export async function exchange(
           (turned
             ? `Expected a redirect that keeps the method ${init.method}, got status ${response.status}. A login page, or the wrong URL?`
             : `Expected at most ${MOST_REDIRECTS} redirects, got more`),
-        { location: url, response },
+        { location: target ? url : undefined, response },
       )
     }
   }
@@ -144,9 +144,9 @@ async function call(
   if (__DEV__) watchAnswer(url, sent, life.signal)
   let response: Response
   try {
-    response = await life.race(sent)
+    response = await life._race(sent)
   } catch (cause) {
-    if (life.ended) {
+    if (life._ended) {
       // A fetch that does not heed the signal answers to nobody.
       sent.then(drop, ignore)
       throw life.reason
@@ -213,14 +213,14 @@ async function excerpt({ body }: Response, life: Lifetime): Promise<string> {
     // Inside, because the body may be of no standard kind, or another's to read.
     reader = body?.getReader()
     for (let left = EXCERPT; reader && left > 0; ) {
-      const { done, value } = await life.race(reader.read())
+      const { done, value } = await life._race(reader.read())
       if (done) break
       text += decoder.decode(value.subarray(0, left), { stream: true })
       left -= value.length
     }
   } catch {
     // What could be read is all there is to show: the refusal itself is the error.
-    life.check()
+    life._check()
   } finally {
     clearTimeout(timer)
     cancel()

@@ -165,9 +165,9 @@ export interface OutgoingRequest {
   readonly url: string
   readonly init: RequestInit & { method: string; headers: Headers; signal: AbortSignal }
   /** The caller's headers must not follow a redirect to another origin. */
-  readonly guarded: boolean
+  readonly _guarded: boolean
   /** The body can be sent only once. */
-  readonly once: boolean
+  readonly _once: boolean
 }
 
 /** Whether the method is safe to repeat by definition (RFC 9110, section 9.2.1, and its registry). */
@@ -178,11 +178,11 @@ export function isSafe(method: string): boolean {
 /** A request that is built anew for each attempt. */
 export class RequestPlan {
   readonly method: string
-  readonly safe: boolean
+  readonly _safe: boolean
   /** Whether an answer of `authStatuses` can be answered by asking the functions again. */
-  refreshable: boolean
+  _refreshable: boolean
   /** The body could be sent only once, and has been. */
-  spent = false
+  _spent = false
   private readonly _own: Omit<RequestOptions, 'fetch'> & { readonly input: EventsInput }
   private readonly _fetch: RequestOptions['fetch']
   private readonly _init: RequestInit
@@ -200,8 +200,8 @@ export class RequestPlan {
     this._init = init as RequestInit
     this._accept = accept
     this.method = methodOf(this._own)
-    this.safe = isSafe(this.method)
-    this.refreshable = typeof headers === 'function' || typeof input === 'function'
+    this._safe = isSafe(this.method)
+    this._refreshable = typeof headers === 'function' || typeof input === 'function'
     if (__DEV__) checkRequest({ ...this._own, fetch }, { ...init, method: this.method })
   }
 
@@ -211,7 +211,7 @@ export class RequestPlan {
    * @throws {TypeError} for what can never be sent
    * @throws {SseError} what a function of the caller's has failed with
    */
-  async build(
+  async _build(
     attempt: Attempt,
     life: Lifetime,
     resume?: Resume,
@@ -229,7 +229,7 @@ export class RequestPlan {
       if (answer == null) return undefined
       request = typeof answer === 'string' || 'href' in answer ? { input: answer } : answer
     } else {
-      if (this.spent) throw unrepeatable(attempt.error)
+      if (this._spent) throw unrepeatable(attempt.error)
       request = { ...stream, input: await made(stream.input) }
     }
     const { headers = stream.headers, json } = request
@@ -295,8 +295,8 @@ export class RequestPlan {
     const once = !!(source.getReader || source[Symbol.asyncIterator])
     return {
       url,
-      guarded,
-      once: once && payload === stream.body,
+      _guarded: guarded,
+      _once: once && payload === stream.body,
       init: {
         // A cached event stream is a stale one; some worker runtimes do not know the option.
         ...(Request && 'cache' in Request.prototype && { cache: 'no-store' }),
@@ -330,15 +330,17 @@ export function baseUrl(): string | undefined {
   return globalThis.document?.baseURI ?? globalThis.location?.href
 }
 
+/** UTF-16 units: servers and proxies refuse headers over 8 or 16 KiB, all of them together. */
+const LONGEST_ID = 8192
+
 /**
  * The ID as `Last-Event-ID` carries it, its UTF-8 bytes as `fetch` wants header values; `''` for one
- * that HTTP cannot carry: a reconnect without it beats none. Servers and proxies refuse headers over
- * 8 or 16 KiB, all of them together.
+ * that HTTP cannot carry: a reconnect without it beats none.
  */
 export function resumeHeader(lastEventId: string): string {
   let value = ''
   for (const byte of new TextEncoder().encode(lastEventId)) value += String.fromCharCode(byte)
-  return /^(?!\s*$)[\t -~\x80-\xff]{1,8192}$/.test(value) ? value : ''
+  return /^(?!\s*$)[\t -~\x80-\xff]+$/.test(value) && value.length <= LONGEST_ID ? value : ''
 }
 
 /** A mistake of the caller's: final, because no later attempt can go better. */
@@ -389,10 +391,10 @@ async function call<T>(
   attempt: Attempt,
 ): Promise<T> {
   try {
-    life.check()
-    return await life.race(make(attempt))
+    life._check()
+    return await life._race(make(attempt))
   } catch (thrown) {
-    life.check()
+    life._check()
     throw judge(thrown)
   }
 }

@@ -8,7 +8,7 @@ const LOOK = 10_000
 /** What is waited for. */
 export interface Pending {
   /** When the wait began, in milliseconds since 1970; `Infinity` while nothing is waited for. */
-  since: number
+  _since: number
 }
 
 /**
@@ -28,10 +28,10 @@ export function watchSilence(
   let timer: ReturnType<typeof setTimeout> | undefined
   const most = time(limit, 0)
   const watch = () => {
-    const left = Math.min(pending.since + most - Date.now(), most, LOOK)
+    const left = Math.min(pending._since + most - Date.now(), most, LOOK)
     if (left > 0) timer = later(watch, left)
     else {
-      life.end(
+      life._end(
         new SseError(
           response ? 'idle' : 'timeout',
           __DEV__ &&

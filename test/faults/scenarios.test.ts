@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { SseError } from '../../src/errors'
+import { EventSource } from '../../src/faces/event-source'
 import { type EventsOptions, events } from '../../src/faces/events'
 import { dedupe } from '../../src/parts/dedupe'
 import {
@@ -280,6 +281,18 @@ const scenarios: Scenario[] = [
     story: 'GET open a@a\u0001b retry:end GET done',
   },
   {
+    name: 'an id of 8 KiB, as that of a feed of many topics',
+    basis: 'small print: sent up to 8 KiB',
+    answers: [fin(stream(`id: ${'x'.repeat(8192)}\ndata: a\n\n`))],
+    story: `GET open a@${'x'.repeat(8192)} retry:end GET ${'x'.repeat(8192)} done`,
+  },
+  {
+    name: 'an id of more than 8 KiB does not prevent the reconnect',
+    basis: 'small print: servers refuse such headers',
+    answers: [fin(stream(`id: ${'x'.repeat(8193)}\ndata: a\n\n`))],
+    story: `GET open a@${'x'.repeat(8193)} retry:end GET done`,
+  },
+  {
     name: 'replayed events, cut in the middle: the place does not go back',
     basis: 'dedupe',
     answers: [
@@ -488,6 +501,32 @@ test('what comes with the terminal event and after it is not lost to a second it
   await expect(again).rejects.toMatchObject({ code: 'truncated', retriable: false })
   // From the last event that was delivered: the terminal one is not.
   expect([...told, ...server.requests]).toEqual(['a', 'b', 'GET', 'GET 1', 'GET 3'])
+})
+
+describe('a machine that says it is offline', () => {
+  test('asks all the same, since a server on this machine answers', async () => {
+    vi.stubGlobal('navigator', { onLine: false })
+    const told = await story([fin(stream('id: 1\ndata: a\n\n')), reset])
+    expect(told.join(' ')).toBe('GET open a@1 retry:end GET 1 retry:network GET 1 done')
+  })
+
+  test('connects by reconnect(), and by the plain class', async () => {
+    vi.stubGlobal('navigator', { onLine: false })
+    const server = await serveAnswers([reset, reset, stream('data: a\n\n'), stream('data: b\n\n')])
+    const source = events(server.url, {
+      onReconnect: () => queueMicrotask(() => source.reconnect()),
+    })
+    for await (const { data } of source) {
+      expect(data).toBe('a')
+      break
+    }
+    const plain = new EventSource(server.url)
+    const data = await new Promise((resolve) => {
+      plain.onmessage = ({ data }) => resolve(data)
+    })
+    plain.close()
+    expect(data).toBe('b')
+  })
 })
 
 describe('what the runtime hides', () => {

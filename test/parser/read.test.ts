@@ -175,6 +175,24 @@ describe('leaving', () => {
     expect(reasons).toEqual(['first', 'second'])
   })
 
+  test('a source that fails after that is not heard', async () => {
+    let fail: ((error: Error) => void) | undefined
+    const source: AsyncIterable<string> = {
+      [Symbol.asyncIterator]: () => ({
+        next: () =>
+          new Promise((_, reject) => {
+            fail = reject
+          }),
+      }),
+    }
+    const events = readEvents(source)
+    const next = events.next()
+    await tick()
+    await events.return?.()
+    fail?.(new Error('late'))
+    expect(await next).toEqual({ done: true, value: undefined })
+  })
+
   test('a block that was cut by leaving is not delivered as the last one', async () => {
     const { response, write } = live()
     const events = readEvents(response, { incomplete: 'deliver' })
@@ -206,6 +224,19 @@ describe('several at once', () => {
     const results = await Promise.all(Array.from({ length: 5 }, () => iterator.next()))
     expect(results.map(({ value }) => value?.data)).toEqual(['a', 'b', 'c', undefined, undefined])
     expect(results.map(({ done }) => done)).toEqual([false, false, false, true, true])
+  })
+
+  test('a failure is told once, to the first', async () => {
+    const error = new Error('cut')
+    const iterator = readEvents(body(['data: a\n\n'], error))
+    const results = await Promise.allSettled(Array.from({ length: 4 }, () => iterator.next()))
+    const end = { done: true, value: undefined }
+    expect(results.map((result) => ('value' in result ? result.value : result.reason))).toEqual([
+      { done: false, value: { type: 'message', data: 'a', lastEventId: '' } },
+      error,
+      end,
+      end,
+    ])
   })
 
   test('its iterator is itself', () => {

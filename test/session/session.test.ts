@@ -32,7 +32,7 @@ function prepare(answers: Answer[], options: AnyOptions = {}, extra: Partial<Ses
   const session: Session<string | typeof END> = new Session<string | typeof END>(
     plan,
     cursor,
-    (own) => plan.take(own)?.data,
+    (own) => plan._take(own)?.data,
     END,
   )
   return { session, cursor, requests }
@@ -40,7 +40,7 @@ function prepare(answers: Answer[], options: AnyOptions = {}, extra: Partial<Ses
 
 /** What `changed` is told, with all that a face shows of it. */
 function told(session: AnySession): string {
-  const { status, retryAt, error, response, failures, attempt, over } = session
+  const { status, retryAt, error, response, failures, attempt, _over: over } = session
   const line = [status, `#${attempt}`]
   if (retryAt !== undefined) line.push(`in ${retryAt - Date.now()}`)
   if (failures) line.push(`failures ${failures}`)
@@ -184,15 +184,15 @@ describe('over', () => {
   ])('says once and for all why it ended: %s', async (_, answers, options, reason) => {
     const { session } = prepare(answers, options)
     const result = await session.next().catch((error: unknown) => ({ error }))
-    expect(session.over?.reason).toBe(reason)
-    if (session.over && 'error' in session.over)
-      expect(result).toEqual({ error: session.over.error })
+    expect(session._over?.reason).toBe(reason)
+    if (session._over && 'error' in session._over)
+      expect(result).toEqual({ error: session._over.error })
     else expect(result).toBe(END)
-    const { over } = session
+    const { _over: over } = session
     session.close()
     session.reconnect()
     session.fail('x')
-    expect(session.over).toBe(over)
+    expect(session._over).toBe(over)
     expect(await session.next()).toBe(END)
   })
 
@@ -201,7 +201,7 @@ describe('over', () => {
     const next = session.next()
     await settled()
     session.close()
-    expect(session.over).toEqual({ reason: 'closed' })
+    expect(session._over).toEqual({ reason: 'closed' })
     expect(await next).toBe(END)
   })
 })
@@ -250,8 +250,8 @@ describe('hold()', () => {
       plan,
       new Cursor(),
       (own) => {
-        const event = plan.take(own)
-        if (event) own.hold(thrown)
+        const event = plan._take(own)
+        if (event) own._hold(thrown)
         return event?.data
       },
       undefined,

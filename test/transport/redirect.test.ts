@@ -266,7 +266,10 @@ describe('in a page, where a script sees a redirect once it has been followed', 
 
   test('one that is hidden is refused for a POST', async () => {
     const { asked, fetch } = hiding(stream([]))
-    expect(await failure('http://test/', { fetch, json: 1 })).toMatchObject({ code: 'redirect' })
+    expect(await failure('http://test/', { fetch, json: 1 })).toMatchObject({
+      code: 'redirect',
+      location: undefined,
+    })
     expect(asked).toEqual(['manual'])
   })
 })

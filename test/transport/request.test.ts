@@ -32,7 +32,7 @@ const attempt = (rest: Partial<Attempt> = {}): Attempt => ({
   ...rest,
 })
 const make = async (plan: RequestPlan, rest?: Partial<Attempt>, resume?: Resume) =>
-  (await plan.build(attempt(rest), life, resume)) as OutgoingRequest
+  (await plan._build(attempt(rest), life, resume)) as OutgoingRequest
 const build = async (
   input: EventsInput,
   options: RequestOptions = {},
@@ -324,13 +324,13 @@ describe('the body', () => {
   ])('of %s is sent as one, and made anew by a function', async (_, makeBody) => {
     const outgoing = await build(FEED, { body: makeBody() })
     expect(outgoing.init).toHaveProperty('duplex', 'half')
-    expect(outgoing.once).toBe(true)
+    expect(outgoing._once).toBe(true)
     expect(await wire(outgoing)).toBe('POST  x')
     const plan = new RequestPlan(FEED, { body: makeBody })
     for (const _ of [1, 2]) {
       const again = await make(plan)
       expect(again.init).toHaveProperty('duplex', 'half')
-      expect(again.once).toBe(false)
+      expect(again._once).toBe(false)
       expect(await wire(again)).toBe('POST  x')
     }
   })
@@ -427,7 +427,7 @@ describe('a request that goes on', () => {
 
   test.each([undefined, null])('by %s is none', async (nothing) => {
     const plan = new RequestPlan(run, { json: 1 })
-    expect(await plan.build(attempt({ first }), life, () => nothing)).toBe(undefined)
+    expect(await plan._build(attempt({ first }), life, () => nothing)).toBe(undefined)
   })
 })
 
@@ -623,6 +623,9 @@ describe('a body that can be sent once only', () => {
       ['message:1', 'done'],
       [`POST ${FEED}`, `GET ${FEED}?after=1`],
     ])
+    // It is complete: the next iteration begins anew, and cannot.
+    const again = source[Symbol.asyncIterator]().next()
+    await expect(again).rejects.toMatchObject({ code: 'unrepeatable' })
   })
 
   test('is not spent by an attempt that never came to send it', async () => {
@@ -658,6 +661,6 @@ describe('headers that must not follow a redirect to another origin', () => {
   ]
   test.each(rows)('%s', async (_, input, options, guarded) => {
     const outgoing = await build(input, options, { lastEventId: '7' })
-    expect(outgoing.guarded).toBe(guarded)
+    expect(outgoing._guarded).toBe(guarded)
   })
 })
