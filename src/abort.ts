@@ -16,6 +16,13 @@ export function time<T>(value: unknown, fallback: T): number | T {
   return Number.isFinite(value) && (value as number) >= 0 ? (value as number) : fallback
 }
 
+/** Why a signal is aborted. Older polyfills keep no reason. */
+export function abortReason({
+  reason = Object.assign(new Error('Aborted'), { name: 'AbortError' }),
+}: FetchSignal): unknown {
+  return reason
+}
+
 /**
  * The time that something runs, with why it ended. It keeps the reason by itself, because the
  * `AbortController` of React Native and of older polyfills loses it.

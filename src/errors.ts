@@ -135,12 +135,14 @@ export class SseError extends Error {
     return 'SseError'
   }
 
-  /** Also true of an error that another copy of this package has made. */
+  /** Also true of an error that another copy of this package has made; a subclass knows its own. */
+  // biome-ignore-start lint/complexity/noThisInStatic: it is the class that is asked about
   static override [Symbol.hasInstance](value: unknown): boolean {
     return Object.hasOwn(this, Symbol.hasInstance)
       ? !!Object(value)[BRAND]
       : super[Symbol.hasInstance](value)
   }
+  // biome-ignore-end lint/complexity/noThisInStatic: it is the class that is asked about
 }
 
 /** Whether a status passes by itself: trouble of the moment, not of the request. */

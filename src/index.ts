@@ -32,4 +32,10 @@ export type { Gate } from './session/gate'
 export type { Skip, StreamState } from './session/plan'
 export type { RetryContext, RetryOptions, RetryPolicy } from './session/retry'
 export type { EventStreamStatus, Reconnect } from './session/session'
-export type { Attempt, EventsInput, HeadersOption, Resume, ResumeRequest } from './transport/request'
+export type {
+  Attempt,
+  EventsInput,
+  HeadersOption,
+  Resume,
+  ResumeRequest,
+} from './transport/request'

@@ -1,4 +1,4 @@
-import { Lifetime, later } from '../abort'
+import { Lifetime, later, time } from '../abort'
 import { expectTime, expectType } from '../development/expect'
 import type { SseError } from '../errors'
 import type { FetchSignal } from '../platform'
@@ -87,11 +87,13 @@ interface Refresh {
 export function bearer(
   options: BearerOptions,
 ): (attempt: Pick<Attempt, 'error' | 'signal'>) => Promise<{ Authorization: string }> {
-  const { token, refresh, expiresAt, leeway = 5000, timeout = 30_000 } = options
+  const { token, refresh, expiresAt } = options
+  const leeway = time(options.leeway, 5000)
+  const timeout = time(options.timeout, 0) || 30_000
   if (__DEV__) {
     expectType('refresh', refresh ?? null, 'function')
-    expectTime('leeway', leeway)
-    expectTime('timeout', timeout, true)
+    expectTime('leeway', options.leeway)
+    expectTime('timeout', options.timeout, true)
   }
 
   const expiryOf = typeof expiresAt === 'function' ? expiresAt : () => undefined

@@ -1,4 +1,4 @@
-import { Lifetime } from '../abort'
+import { abortReason, Lifetime } from '../abort'
 import { SseError } from '../errors'
 import type { FetchInit, FetchResponse, FetchSignal } from '../platform'
 import { exchange, refusal } from '../transport/exchange'
@@ -59,7 +59,7 @@ export async function send(
   let sent: Headers | undefined
   for (let number = 1; ; number++) {
     const life = new Lifetime()
-    const stop = () => life._end(signal?.reason)
+    const stop = () => life._end(abortReason(signal as FetchSignal))
     if (signal?.aborted) stop()
     signal?.addEventListener('abort', stop)
     try {

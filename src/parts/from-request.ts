@@ -44,9 +44,11 @@ export function fromRequest(request: FetchRequest): [input: string, options: Com
   for (const name of KEPT) if (given[name] !== plain[name]) options[name] = given[name]
   if (!/^(GET|HEAD)$/.test(given.method)) {
     // As bytes: every runtime can send those, over every version of HTTP, as often as it takes.
+    // At once, because the request is its caller's to read.
+    const copy = given.clone()
     let bytes: Promise<ArrayBuffer> | undefined
     options.body = async (_attempt: Attempt) => {
-      bytes ??= given.clone().arrayBuffer()
+      bytes ??= copy.arrayBuffer()
       const body = await bytes
       return body.byteLength > 0 ? body : undefined
     }

@@ -14,6 +14,8 @@ export class Cursor {
   _asked: number | undefined = undefined
   /** The first accepted response. */
   _first: FetchResponse | undefined = undefined
+  /** An event has been delivered since the start, or since the stream was complete. */
+  _begun = false
   private readonly _own: boolean
   private _place = ''
 

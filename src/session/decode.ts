@@ -172,6 +172,7 @@ export function takeWith(
         return event
       } catch (cause) {
         // It has been delivered, to the error.
+        session._complete = false
         session._deliver(raw)
         throw new SseError(
           'data',

@@ -115,12 +115,13 @@ export function decide(
   const spent = failures > time(Object(retry).maxRetries, free ? Number.POSITIVE_INFINITY : 2)
   if (!free && (spent || !isUnacted(session))) return false
   const asked = askedBy(session)
-  const tooLong = asked >= (repeatable ? DAY : MINUTE)
+  const patient = repeatable || session._plan._request._safe
+  const tooLong = asked >= (patient ? DAY : MINUTE)
   if (tooLong) {
     session.error ??= new SseError(
       'refused',
       __DEV__ &&
-        `Expected to reconnect within ${repeatable ? 'a day' : 'a minute'}, but the server asks to wait for ${asked} ms`,
+        `Expected to reconnect within ${patient ? 'a day' : 'a minute'}, but the server asks to wait for ${asked} ms`,
       { retriable: false },
     )
     session.error.retryAfter = asked

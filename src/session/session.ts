@@ -1,4 +1,4 @@
-import { ignore, Lifetime, later } from '../abort'
+import { abortReason, ignore, Lifetime, later } from '../abort'
 import { noteBug, noteIgnored, notePreflight, noteUnopened } from '../development/console'
 import { SseError } from '../errors'
 import type { ServerSentEvent } from '../parser/event'
@@ -267,7 +267,7 @@ export class Session<R> implements Passenger {
         : new SseError('refused', __DEV__ && 'fail() was called; its reason is error.cause', {
             cause: reason,
           })
-    error.retriable = this._word = true
+    error.retriable = true
     this._drop(error, 'waiting')
   }
 
@@ -290,6 +290,7 @@ export class Session<R> implements Passenger {
       if (this._leftOut.size < 10) this._leftOut.add(event.type)
     }
     if (leftOut) return
+    this._cursor._begun = true
     this._last = event
     this._count++
   }
@@ -300,8 +301,11 @@ export class Session<R> implements Passenger {
 
   /** Lets the connection go, where it can be made again. */
   _leave(): void {
-    const underway = this.status === 'open' || this.status === 'connecting'
-    if (underway && this._repeatable && !this._spent) this._drop(LET_GO, 'connecting')
+    if (this.status === 'open' || this.status === 'connecting') this._letGo()
+  }
+
+  private _letGo(): void {
+    if (this._repeatable && !this._spent) this._drop(LET_GO, 'connecting')
   }
 
   _online(): void {
@@ -314,17 +318,17 @@ export class Session<R> implements Passenger {
   private _start(): void {
     const { signal } = this._plan
     this._life.reason = START
-    if (signal?.aborted) return this._abort()
+    if (signal?.aborted) {
+      this._abort()
+      return
+    }
     board(this)
     signal?.addEventListener('abort', this._abort)
     this._change('connecting')
   }
 
   private readonly _abort = (): void => {
-    // Older polyfills have none.
-    const { reason = Object.assign(new Error('Aborted'), { name: 'AbortError' }) } = this._plan
-      .signal as FetchSignal
-    this._fail(reason, 'aborted')
+    this._fail(abortReason(this._plan.signal as FetchSignal), 'aborted')
   }
 
   /** What a face hears of is whole. */
@@ -484,7 +488,8 @@ export class Session<R> implements Passenger {
     // must not keep a stream from recovering. Or events that are new: a greeting or a cached answer,
     // again and again, is none, however politely it ends.
     const open = openedAt && Date.now() - openedAt
-    const stayed = open >= (plan.resetAfter ?? Math.min(Math.max(this._waited, 1000), 5000))
+    const long = plan.resetAfter ?? Math.min(Math.max(this._waited, 1000), 5000)
+    const stayed = openedAt && open >= long
     if (stayed || (mark !== this._mark && count > (why === CLEAN ? 0 : 1))) this.failures = 0
 
     if (why === LET_GO || why === RECONNECT) return
@@ -513,7 +518,9 @@ export class Session<R> implements Passenger {
     error = this.error
     if (delay === false) return error ? this._fail(error) : this._finish('complete')
     if (this._spent) return this._fail(unrepeatable(error))
-    if (this.failures > 1 || (!error && open < 1000)) delay = Math.max(delay, SHORTEST)
+    // What is truncated has ended cleanly, too.
+    const clean = !error || error.code === 'truncated'
+    if (this.failures > 1 || (clean && open < 1000)) delay = Math.max(delay, SHORTEST)
     this._waited = delay
     this._earliest = Date.now() + askedBy(this)
     this._change('waiting', Date.now() + delay)
@@ -547,7 +554,12 @@ export class Session<R> implements Passenger {
     const { _plan: plan } = this
     const { code, status } = error
     const refused = code === 'status' && (plan.authStatuses ?? [401]).includes(status as number)
-    const stray = this._everOpen && this._repeatable && (status === 404 || code === 'content-type')
+    const word = error.response?.headers.get('x-should-retry')
+    const stray =
+      word !== 'true' &&
+      this._everOpen &&
+      this._repeatable &&
+      (status === 404 || code === 'content-type')
     const trouble =
       refused && plan._request._refreshable
         ? 'refused'
@@ -560,9 +572,7 @@ export class Session<R> implements Passenger {
     this._times = trouble === this._trouble ? this._times + 1 : 1
     this._trouble = trouble
     if (trouble) {
-      error.retriable =
-        this._times <= (trouble === 'stray' ? MOST_STRAYS : 2) &&
-        error.response?.headers.get('x-should-retry') !== 'false'
+      error.retriable = this._times <= (trouble === 'stray' ? MOST_STRAYS : 2) && word !== 'false'
     }
     return trouble === 'refused' && this._times === 1 && error.retriable
   }
@@ -617,7 +627,7 @@ export class Session<R> implements Passenger {
       // "No Content" is the server's way to say: do not come back.
       if (response.status === 204 && !plan.wrap) {
         drop(response)
-        return plan._finite && this._last
+        return plan._finite && cursor._begun
           ? this._fail(
               new SseError(
                 'truncated',
@@ -642,8 +652,19 @@ export class Session<R> implements Passenger {
     cursor._first ??= response
     this._everOpen = true
     this._trouble = ''
+    const { onComment } = plan._parser ?? {}
     this._parser = new EventStreamParser({
       ...plan._parser,
+      // What it throws is final, also where it is an error to be retried.
+      ...(onComment && {
+        onComment: (text) => {
+          try {
+            onComment(text)
+          } catch (thrown) {
+            this._fail(thrown)
+          }
+        },
+      }),
       lastEventId: cursor.lastEventId,
       onRetry: (asked) => {
         cursor._asked = asked
@@ -671,7 +692,7 @@ export class Session<R> implements Passenger {
       let passed = false
       const release = () => {
         if (!passed) released = true
-        else if (life === this._life) this._leave()
+        else if (life === this._life && !life._ended) this._letGo()
       }
       try {
         const leave = gate({ signal: life.signal, release })
@@ -692,17 +713,20 @@ export class Session<R> implements Passenger {
 
   private _drop(reason: unknown, status: EventStreamStatus): void {
     if (this._over || this.status === 'idle') return
-    this._life._end(reason)
+    const life = this._life
     // The caller's last word counts.
     if (reason !== LET_GO) {
-      this._life.reason = reason
+      life.reason = reason
       this.error = reason instanceof SseError ? reason : undefined
+      this._word = reason !== RECONNECT
     }
     if (reason === RECONNECT) {
-      this._unauthorized = this._word = false
+      this._unauthorized = false
       this.failures = this._times = 0
     }
+    // Before the signal, whose listeners may say another word.
     this._change(status)
+    life._end(reason)
   }
 
   /** What was read stays, to be handed over first. */
@@ -724,12 +748,17 @@ export class Session<R> implements Passenger {
     this._plan.signal?.removeEventListener('abort', this._abort)
     alight(this)
     // A new iteration goes on with a stream that was stopped or failed, not with one that is complete.
-    if (reason === 'complete' || reason === 'no-content') this._cursor._first = undefined
+    if (reason === 'complete' || reason === 'no-content') {
+      this._cursor._first = undefined
+      this._cursor._begun = false
+    }
+    // Before the signal, whose listeners may look at it.
+    this.status = 'closed'
+    this.retryAt = this.response = undefined
     this._life._end(failure?.error)
     this._disconnect()
-    this.response = undefined
     this._tell()
-    this._change('closed')
+    this._plan.changed?.(this)
   }
 
   /** Settles the `next()` that waits, if one does: why it failed is thrown once. */

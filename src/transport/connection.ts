@@ -45,6 +45,7 @@ export async function admit(
       stopWatching()
       throw await refusal(code, __DEV__ && describe(code, response, type), response, life)
     }
+    life._check()
     await life._race(onOpen?.(response))
   } catch (cause) {
     life._check()

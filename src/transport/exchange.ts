@@ -32,6 +32,7 @@ export async function exchange(
     (!location || !!Object(process?.versions).node)
   let options: RequestInit = watched ? { ...init, redirect: 'manual' } : init
   for (let hops = 0; ; hops++) {
+    life._check()
     const response = await call(url, options, life, fetch)
     // Some fetches follow whatever they are told.
     const target = response.redirected
@@ -135,6 +136,11 @@ async function call(
   life: Lifetime,
   fetch: RequestOptions['fetch'] = globalThis.fetch as unknown as RequestOptions['fetch'],
 ): Promise<Response> {
+  if (typeof fetch !== 'function') {
+    throw new TypeError(
+      __DEV__ ? `Expected fetch to be a function, got ${typeof fetch}` : 'No fetch',
+    )
+  }
   // In an async function, because a fetch may throw as well as reject.
   const sent = (async () =>
     (fetch as NonNullable<typeof fetch>)(url, {

@@ -109,8 +109,8 @@ export interface ResumeRequest {
 
 /**
  * How a stream goes on: `'same'` says that the same request does (or is harmless), a function makes
- * every request after the first accepted one. `undefined` or `null` says that there is nothing to go
- * on from.
+ * every request after the first accepted one. `undefined`, `null` or `''` says that there is nothing
+ * to go on from.
  *
  * @example
  * ```ts
@@ -147,6 +147,7 @@ export interface RequestOptions
    * Serialised as the body, with `content-type: application/json`; or a function of the attempt. Not
    * together with `body`.
    */
+  // biome-ignore lint/complexity/noBannedTypes: anything but `undefined`
   json?: Json | {} | null | undefined
   /**
    * Called as `fetch(url, init)`, with `init.headers` as an object that can be spread. Default:
@@ -187,7 +188,8 @@ export class RequestPlan {
   private readonly _fetch: RequestOptions['fetch']
   private readonly _init: RequestInit
   private readonly _accept: string
-  private _checked = false
+  /** Method and body, of the last request that the runtime has taken. */
+  private _checked: string | undefined
   /** @internal Of the last request that `input` led to. */
   _url: string | undefined
 
@@ -226,7 +228,7 @@ export class RequestPlan {
       const answer = await made(
         resume as Made<string | FetchUrl | ResumeRequest | null | undefined>,
       )
-      if (answer == null) return undefined
+      if (!answer) return undefined
       request = typeof answer === 'string' || 'href' in answer ? { input: answer } : answer
     } else {
       if (this._spent) throw unrepeatable(attempt.error)
@@ -286,8 +288,10 @@ export class RequestPlan {
     const { Request } = globalThis
     // A stand-in for the body, which can be read once only.
     const sample = { ...this._init, method, body: payload && '' }
+    const kind = method + (payload == null)
     try {
-      this._checked ||= !Request || !!new Request('http://localhost', sample)
+      if (Request && this._checked !== kind) new Request('http://localhost', sample)
+      this._checked = kind
     } catch (thrown) {
       throw misuse(__DEV__ && refusedInit(sample, thrown))
     }
@@ -362,7 +366,7 @@ export function locate(
     url = new URL(text, base)
   } catch {
     // A server-side framework's fetch may know what a path is relative to.
-    if (!base && fetch && !absolute && !text.startsWith('//')) return text
+    if (!originOf(base) && fetch && !absolute && !text.startsWith('//')) return text
     throw misuse(__DEV__ && `Expected a valid ${base ? '' : 'absolute '}URL`)
   }
   if (url.username || url.password) {
@@ -411,7 +415,10 @@ function judge(thrown: unknown): SseError {
     (status > 0
       ? isPassing(status)
       : retriable || isNetworkFailure(thrown) || isNetworkFailure(cause) || undefined)
-  if (thrown instanceof SseError && (passes || code === 'auth')) return thrown
+  if (thrown instanceof SseError && (passes || code === 'auth')) {
+    if (code === 'auth') thrown.retriable = false
+    return thrown
+  }
   return new SseError(
     passes ? 'network' : 'auth',
     __DEV__ &&
