@@ -1,6 +1,7 @@
 import {
   type ComputedRef,
   computed,
+  customRef,
   getCurrentInstance,
   getCurrentScope,
   hasInjectionContext,
@@ -292,13 +293,15 @@ export function useEventSource<Events extends string[], Data = any>(
     serializer = { read: (text) => text as Data },
     ...init
   } = options
-  const eventSource = shallowRef<EventSource | null>(null)
-  const event = shallowRef<Events[number] | null>(null)
-  const data = shallowRef<Data | null>(null)
   const opening = immediate && toValue(url) !== undefined && !init.signal?.aborted
-  const status = shallowRef<'CONNECTING' | 'OPEN' | 'CLOSED'>(opening ? 'CONNECTING' : 'CLOSED')
-  const error = shallowRef<SseErrorEvent | null>(null)
-  const lastEventId = shallowRef<string | null>(null)
+  const { refs, set } = refsOf<SourceState<Events, Data>>({
+    eventSource: null,
+    event: null,
+    data: null,
+    status: opening ? 'CONNECTING' : 'CLOSED',
+    error: null,
+    lastEventId: null,
+  })
   const scope = getCurrentScope()
   const onServer =
     !globalThis.document || (hasInjectionContext() && inject(ssrContextKey, null) !== null)
@@ -307,21 +310,22 @@ export function useEventSource<Events extends string[], Data = any>(
   /** The source whose state this is. Whoever hears of a change may have made it another. */
   let current: EventSource | null = null
 
-  const follow = () => {
+  const follow = (change: Partial<SourceState<Events, Data>> = {}) => {
     const state = current?.readyState ?? 2
     // As long as there is an end to hear of: nothing is left on a caller's signal.
     const hear = state === 2 ? 'removeEventListener' : 'addEventListener'
-    init.signal?.[hear]('abort', follow)
-    status.value = STATUSES[state]
+    init.signal?.[hear]('abort', stopped)
+    set({ ...change, status: STATUSES[state] })
   }
+
+  const stopped = () => follow()
 
   const turnTo = (source: EventSource | null) => {
     const before = current
     current = source
     refusals = 0
-    eventSource.value = source
+    follow({ eventSource: source })
     before?.close()
-    follow()
   }
 
   /** No event tells of these. */
@@ -363,15 +367,15 @@ export function useEventSource<Events extends string[], Data = any>(
       const listed = events?.includes(type)
       if ('data' in received) {
         if (!listed && type !== 'message') return
-        event.value = listed ? type : null
-        lastEventId.value = received.lastEventId
-        // Last, so that who watches it finds the rest of the event.
-        data.value = serializer.read(received.data) ?? null
+        set({
+          event: listed ? type : null,
+          lastEventId: received.lastEventId,
+          data: serializer.read(received.data) ?? null,
+        })
       } else {
         const failure = type === 'error' ? (received as SseErrorEvent) : null
         if (!failure) refusals = 0
-        error.value = failure
-        follow()
+        follow({ error: failure })
         const failed = failure?.error && failure.status !== 204 && source.readyState === 2
         if (failed && autoReconnect && source === current) onFailed?.()
       }
@@ -397,10 +401,45 @@ export function useEventSource<Events extends string[], Data = any>(
   if (immediate) open()
   if (autoConnect) watch(() => toValue(url), open)
   if (scope) onScopeDispose(close)
-  return { eventSource, event, data, status, error, lastEventId, open, close }
+  return { ...refs, open, close }
 }
 
 type ReconnectOptions = Exclude<UseEventSourceOptions['autoReconnect'], boolean | undefined>
+
+/** What the refs of {@link useEventSource} hold. */
+type SourceState<Events extends string[], Data> = {
+  [Name in Exclude<
+    keyof UseEventSourceReturn<Events, Data>,
+    'open' | 'close'
+  >]: UseEventSourceReturn<Events, Data>[Name]['value']
+}
+
+/** Refs that are set together: who watches one finds the others as they are by then. */
+function refsOf<S extends object>(state: S) {
+  const tell = new Map<string, () => void>()
+  const set = (change: Partial<S>) => {
+    const before = { ...state }
+    Object.assign(state, change)
+    for (const name of Object.keys(change) as (keyof S & string)[]) {
+      if (!Object.is(before[name], change[name])) tell.get(name)?.()
+    }
+  }
+  const names = Object.keys(state) as (keyof S & string)[]
+  const refs = names.map((name) => [
+    name,
+    customRef((track, trigger) => {
+      tell.set(name, trigger)
+      return {
+        get() {
+          track()
+          return state[name]
+        },
+        set: (value: S[typeof name]) => set({ [name]: value } as Partial<S>),
+      }
+    }),
+  ])
+  return { refs: Object.fromEntries(refs) as { [Name in keyof S]: ShallowRef<S[Name]> }, set }
+}
 
 /** By `readyState`. */
 const STATUSES = ['CONNECTING', 'OPEN', 'CLOSED'] as const

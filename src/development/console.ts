@@ -113,10 +113,11 @@ export function noteUnsendable(url: string, headers: readonly (readonly unknown[
 
 /** Notes what is retried like a failure of the network, and may be a bug. */
 export function noteBug({ _plan: plan, _sent: sent }: AnySession, error: unknown): void {
-  const { cause } = Object(error)
+  const { cause, retriable } = Object(error)
   // What a fetch throws is a TypeError as well.
   if (
     sent ||
+    !retriable ||
     !(cause instanceof TypeError) ||
     cause.cause ||
     /fetch|network|load/i.test(cause.message)

@@ -554,7 +554,9 @@ function decideByStandard(session: AnySession): Awaitable<number | false> {
   const answered = word || (unauthorized && plan._request._refreshable)
   const passes = (answered || !error?.status) && (error?.retriable ?? true)
   const jitter = cursor._asked === undefined ? 1 : 0.1
-  return decide(session, () => passes && reconnectionTime * (1 + jitter * Math.random()))
+  // A time beyond all numbers is still one to wait for.
+  const delay = Math.min(reconnectionTime * (1 + jitter * Math.random()), Number.MAX_VALUE)
+  return decide(session, () => passes && delay)
 }
 
 /**

@@ -52,7 +52,7 @@ export type EventStreamSource =
 export function readEvents<E = ServerSentEvent>(
   source: EventStreamSource,
   options?: EventStreamParserOptions<E>,
-): AsyncIterableIterator<E, undefined, undefined> {
+): AsyncIterableIterator<E> {
   const parser = new EventStreamParser(options)
   const reader = open(source)
   let closed = false

@@ -31,9 +31,7 @@ const KEPT = [
  */
 export function fromRequest(request: FetchRequest): [input: string, options: CommonOptions] {
   const given = request as Request
-  if (given.bodyUsed) {
-    throw new TypeError(__DEV__ ? 'Expected an unread Request, got a used one' : 'Used Request')
-  }
+  refuseUsed(given)
   const options: Record<string, unknown> = {
     method: given.method,
     headers: given.headers,
@@ -44,14 +42,20 @@ export function fromRequest(request: FetchRequest): [input: string, options: Com
   for (const name of KEPT) if (given[name] !== plain[name]) options[name] = given[name]
   if (!/^(GET|HEAD)$/.test(given.method)) {
     // As bytes: every runtime can send those, over every version of HTTP, as often as it takes.
-    // At once, because the request is its caller's to read.
-    const copy = given.clone()
     let bytes: Promise<ArrayBuffer> | undefined
     options.body = async (_attempt: Attempt) => {
-      bytes ??= copy.arrayBuffer()
+      if (!bytes) refuseUsed(given)
+      bytes ??= given.clone().arrayBuffer()
       const body = await bytes
       return body.byteLength > 0 ? body : undefined
     }
   }
   return [given.url, options as CommonOptions]
+}
+
+function refuseUsed({ bodyUsed }: Request): void {
+  if (!bodyUsed) return
+  const message = __DEV__ ? 'Expected an unread Request, got a used one' : 'Used Request'
+  // A TypeError alone would be taken for a failure of the network.
+  throw Object.assign(new TypeError(message), { retriable: false })
 }

@@ -179,8 +179,9 @@ export function validated(
   const judge = (result: StandardResult<unknown>, event: ServerSentEvent): unknown => {
     if (!result.issues) return result.value
     if (onInvalid === 'skip') return undefined
-    const invalid: InvalidEvent = { issues: result.issues, event }
-    throw invalid
+    const invalid: Pick<InvalidEvent, 'issues'> = { issues: result.issues }
+    // Not enumerable, so that printing the error shows none of the data.
+    throw Object.defineProperty(invalid, 'event', { value: event })
   }
   return {
     decode(data, event) {

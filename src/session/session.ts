@@ -1,6 +1,6 @@
 import { abortReason, ignore, Lifetime, later } from '../abort'
 import { noteBug, noteIgnored, notePreflight, noteUnopened } from '../development/console'
-import { SseError } from '../errors'
+import { originOf, SseError } from '../errors'
 import type { ServerSentEvent } from '../parser/event'
 import { EventStreamParser } from '../parser/parser'
 import type { Awaitable, FetchSignal } from '../platform'
@@ -501,7 +501,7 @@ export class Session<R> implements Passenger {
       if (!error) return this._fail(why)
     }
     this.error = error
-    if (error) error.attempt = this.attempt
+    if (error) this._describe(error)
     else if ((plan.onEnd ?? (plan._request._safe ? 'reconnect' : 'complete')) === 'complete') {
       return this._finish('complete')
     }
@@ -736,8 +736,15 @@ export class Session<R> implements Passenger {
     this._reader = undefined
   }
 
+  /** Says which attempt it was, and where it went: no response may have said so. */
+  private _describe(error: SseError): void {
+    error.attempt = this.attempt
+    const origin = originOf(this._plan._request._url)
+    if (!__DEV__ && origin && error.message === error.code) error.message += ` ${origin}`
+  }
+
   private _fail(error: unknown, reason: 'failed' | 'aborted' = 'failed'): void {
-    if (error instanceof SseError) error.attempt = this.attempt
+    if (error instanceof SseError) this._describe(error)
     if (__DEV__ && this._plan.changed && reason === 'failed') noteUnopened(this, error, false)
     this._finish(reason, { error })
   }

@@ -700,6 +700,34 @@ describe('useEventSource, where VueUse falls short', () => {
     })
   })
 
+  test('who watches anything finds all of it as it is by then', async () => {
+    const feed = await serveFeed((_, number) => (number === 2 ? 500 : 200))
+    const story: unknown[] = []
+    const { close } = mount(() => {
+      const source = useEventSource(feed.url, ['price'])
+      const { data, event, lastEventId, status, error, eventSource } = source
+      for (const one of [data, event, lastEventId]) {
+        const tell = () => story.push([data.value, event.value, lastEventId.value])
+        watch(one, tell, { flush: 'sync' })
+      }
+      for (const one of [status, error, eventSource]) {
+        const tell = () => story.push([status.value, error.value?.code, !eventSource.value])
+        watch(one, tell, { flush: 'sync' })
+      }
+      return source
+    })
+    const told = () => [...new Set(story.splice(0).map((line) => JSON.stringify(line)))]
+    await feed.openToBe(1)
+    feed.write('retry: 1\nid: 1\nevent: price\ndata: 5\n\n')
+    await vi.waitFor(() => expect(story.length).toBeGreaterThan(3))
+    expect(told()).toEqual(['["OPEN",null,false]', '["5","price","1"]'])
+    feed.cut()
+    await vi.waitFor(() => expect(JSON.stringify(story)).toContain('CLOSED'))
+    expect(told()).toEqual(['["CONNECTING","network",false]', '["CLOSED",500,false]'])
+    close()
+    expect(told()).toEqual(['["CLOSED",500,true]'])
+  })
+
   test.each([
     ['VueUse', useVueUse, ['CONNECTING', 'OPEN', 'CLOSED', 'OPEN']],
     ['ours', useEventSource as typeof useVueUse, ['CONNECTING', 'OPEN', 'CONNECTING', 'OPEN']],

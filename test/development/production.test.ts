@@ -5,7 +5,7 @@ import { production } from '../support/production'
 import { live, stream } from '../support/response'
 
 const { faces, files, text } = await production()
-const { events, EventSource, EventStreamParser, fetchEventSource } = faces
+const { bearer, events, EventSource, EventStreamParser, fetchEventSource } = faces
 
 const FEED = 'https://example.com/feed'
 const SECRET = 's3cret'
@@ -232,6 +232,22 @@ describe('misuse makes no hot loop, and breaks no promise', () => {
   })
 })
 
+test('an error without a response says the origin, too, and no more of the address', async () => {
+  const failing = async (options: Untyped, answer: Response | Error | 'silence' = 'silence') => {
+    const { fetch } = answering(answer)
+    const source = events(`${FEED}?key=${SECRET}`, { fetch, retry: false, ...options })
+    const failure = failureOf(source[Symbol.asyncIterator]().next())
+    await vi.advanceTimersByTimeAsync(60_000)
+    return (await failure).message
+  }
+  expect(await failing({}, reset())).toBe('network https://example.com')
+  expect(await failing({ connectTimeout: 10 })).toBe('timeout https://example.com')
+  const data = stream(['data: 1\n\n'])
+  expect(await failing({ decode: JSON.parse.bind(null, '{') }, data)).toBe(
+    'data https://example.com',
+  )
+})
+
 test('nothing is said on the console', async () => {
   const said = vi.spyOn(console, 'warn')
   const { fetch } = answering(
@@ -250,3 +266,24 @@ test('nothing is said on the console', async () => {
   await followed
   expect(said).not.toHaveBeenCalled()
 })
+
+test('a fetch that is none is final', async () => {
+  for (const given of [5, {}, undefined]) {
+    vi.stubGlobal('fetch', undefined)
+    const source = events(FEED, { fetch: given as Untyped })
+    const thrown = await failureOf(source[Symbol.asyncIterator]().next())
+    expect([thrown.name, source.status]).toEqual(['TypeError', 'closed'])
+  }
+})
+
+test.each([Number.NaN, Number.POSITIVE_INFINITY, -1, 0, '5'])(
+  'bearer: %s is as good as no time',
+  async (value) => {
+    const refresh = () => new Promise<string>((resolve) => setTimeout(resolve, 29_000, 't'))
+    const headers = bearer({ refresh, timeout: value as Untyped, leeway: value as Untyped })
+    const { signal } = new AbortController()
+    const made = headers({ error: undefined, signal })
+    await vi.advanceTimersByTimeAsync(29_000)
+    expect(await made).toEqual({ Authorization: 'Bearer t' })
+  },
+)

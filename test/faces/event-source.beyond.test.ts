@@ -39,6 +39,13 @@ function errors(source: EventSource): string[] {
   return story
 }
 
+test('retry with digits beyond all numbers is waited for, as the standard has it', async () => {
+  const { fetch, requests } = answering(stream([`retry: ${'9'.repeat(400)}\ndata: 1\n\n`]))
+  const source = open(URL_, { fetch })
+  await pass(60 * SECOND)
+  expect([source.status, source.readyState, requests.length]).toEqual(['waiting', 0, 1])
+})
+
 describe('a URL that is a function', () => {
   test('is asked before each attempt, and url says what it said last', async () => {
     const asked: (number | string | undefined)[] = []

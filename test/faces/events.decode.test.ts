@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
+import { SseError } from '../../src/errors'
 import { type EventStream, events } from '../../src/faces/events'
 import type { ServerSentEvent } from '../../src/parser/event'
 import { answering, follow } from '../support/fetch'
@@ -379,7 +380,7 @@ describe('comments', () => {
   })
 
   test('an observer of theirs that throws ends the stream, with that', async () => {
-    for (const thrown of [new Error('of the caller'), 'text', undefined, 0]) {
+    for (const thrown of [new Error('of the caller'), new SseError('idle'), 'text', undefined, 0]) {
       const asked = vi.fn(() => 0)
       const { source } = prepare([stream([wire], 'stall')], {
         onComment: () => {

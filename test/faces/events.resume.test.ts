@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
+import { events } from '../../src/faces/events'
 import type { Attempt, Resume } from '../../src/transport/request'
-import { type Answer, follow, type Sent } from '../support/fetch'
+import { type Answer, answering, follow, type Sent } from '../support/fetch'
 import {
   type AnyOptions,
   failureOf,
@@ -319,6 +320,16 @@ describe('a resume function', () => {
     expect(second?.headers.has('authorization')).toBe(false)
   })
 
+  test('may name a path where a fetch of the caller’s knows what that is relative to', async () => {
+    const { fetch, requests } = answering(stream(['data: 1\n\n'], reset()), done())
+    const source = events('/chat', { ...chat, fetch, resume: () => '/on' })
+    const story: string[] = []
+    const followed = follow(source, story)
+    await vi.advanceTimersByTimeAsync(60_000)
+    await followed
+    expect([requests.map(({ url }) => url), story.at(-1)]).toEqual([['/chat', '/on'], 'done'])
+  })
+
   test('that fails is judged as any function of the request', async () => {
     const [, story] = await resumed(() => Promise.reject(new TypeError('fetch failed')), {
       retry: { maxRetries: 1 },
@@ -417,10 +428,10 @@ describe('a new iteration', () => {
     expect(seen).toEqual([answer, answer])
   })
 
-  test('that finds nothing to go on from is unrepeatable', async () => {
+  test.each([undefined, null, ''])('that finds nothing (%j) is unrepeatable', async (nothing) => {
     const { source } = prepare([first(['id: 7\ndata: 1\n\n'], 'stall')], {
       ...chat,
-      resume: () => undefined,
+      resume: () => nothing,
     })
     for await (const _ of source) break
     expect(await failureOf(source[Symbol.asyncIterator]().next())).toMatchObject({

@@ -440,3 +440,52 @@ describe('the caller’s own word', () => {
     expect(requests.map(idOf)).toEqual([null, '3'])
   })
 })
+
+describe('a listener of an attempt’s signal', () => {
+  test.each([
+    ['close', 'closed'],
+    ['reconnect', 'connecting'],
+    ['fail', 'waiting'],
+  ] as const)('finds the stream as %s() leaves it', async (way, expected) => {
+    const seen: unknown[] = []
+    const headers = ({ signal }: Attempt) => {
+      signal.addEventListener('abort', () => seen.push([source.status, source.retryAt]))
+      return {}
+    }
+    const { source } = prepare([live().response], { headers })
+    const next = source[Symbol.asyncIterator]().next()
+    await settled()
+    source[way]('no good')
+    expect(seen).toEqual([[expected, undefined]])
+    source.close()
+    await next
+  })
+
+  test.each(['reconnect', 'fail'] as const)('closes it within %s(), for good', async (way) => {
+    const headers = ({ signal }: Attempt) => {
+      signal.addEventListener('abort', () => source.close())
+      return {}
+    }
+    const { source, story } = prepare([live().response], { headers })
+    const next = source[Symbol.asyncIterator]().next()
+    await settled()
+    source[way]('no good')
+    expect(source.status).toBe('closed')
+    expect(await next).toEqual({ done: true, value: undefined })
+    expect([source.status, ...story]).toEqual(['closed', 'fetch'])
+  })
+
+  test('has the last word where it reconnects within fail()', async () => {
+    const headers = ({ signal }: Attempt) => {
+      signal.addEventListener('abort', () => source.reconnect())
+      return {}
+    }
+    const { source, story } = prepare([live().response, noContent()], { headers })
+    const next = source[Symbol.asyncIterator]().next()
+    await settled()
+    source.fail('no good')
+    expect(source.status).toBe('connecting')
+    await next
+    expect(story).toEqual(['fetch', 'fetch'])
+  })
+})

@@ -146,6 +146,19 @@ describe('until', () => {
     for await (const batch of source.batches()) batches.push(batch.map(({ data }) => data))
     expect(batches).toEqual([['1', '2']])
   })
+
+  test('batches that cursor ends at the terminal event are no complete answer', async () => {
+    const { source } = prepare([stream([chunk])], {
+      until: { type: 'end' },
+      cursor: ({ type }) => {
+        if (type === 'end') throw new Error('of the caller')
+        return undefined
+      },
+    })
+    const iterator = source.batches()
+    expect(await iterator.next()).toMatchObject({ value: [{ data: '1' }] })
+    expect(await failureOf(iterator.next())).toMatchObject({ code: 'data', event: { data: '2' } })
+  })
 })
 
 describe('a stream that ends before its end', () => {

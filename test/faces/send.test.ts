@@ -4,6 +4,7 @@ import { bearer } from '../../src/auth/bearer'
 import { SseError } from '../../src/errors'
 import { EventSource, type EventSourceInit } from '../../src/faces/event-source'
 import type { Attempt } from '../../src/transport/request'
+import { OldAbortController } from '../support/abort-controller'
 import { stream } from '../support/response'
 import { serve } from '../support/server'
 
@@ -306,6 +307,23 @@ describe('a signal', () => {
     expect(performance.now() - started).toBeLessThan(500)
     await server.socketsToBe(0)
   })
+
+  test.each(['before', 'while it is under way'])(
+    'rejects with an error where an older polyfill keeps no reason, %s',
+    async (when) => {
+      const control = new OldAbortController()
+      const { signal } = control as unknown as AbortController
+      if (when === 'before') control.abort()
+      const fetch: Fetch = (_, { method }) =>
+        method === 'POST' ? new Promise(() => {}) : Promise.resolve(stream([], 'stall'))
+      const opened = new EventSource('http://test/feed', { fetch })
+      const sent = opened.send('chat', 1, { signal })
+      control.abort()
+      await expect(sent).rejects.toMatchObject({ name: 'AbortError' })
+      expect(control.signal.listeners.size).toBe(0)
+      opened.close()
+    },
+  )
 
   test('is let go of when the answer has come', async () => {
     const { signal } = new AbortController()

@@ -144,6 +144,16 @@ describe('fromRequest()', () => {
     expect(() => fromRequest(request)).toThrow(TypeError)
   })
 
+  test('a request that is read before the first attempt is not tried again', async () => {
+    const request = new Request(URL_, { method: 'REPORT', body: 'x' })
+    const [input, options] = fromRequest(request)
+    await request.text()
+    const warn = vi.spyOn(console, 'warn')
+    const next = events(input, options)[Symbol.asyncIterator]().next()
+    expect(await failureOf(next)).toMatchObject({ code: 'auth', attempt: 1 })
+    expect(warn).not.toHaveBeenCalled()
+  })
+
   test('a body that fails is a failure of the attempt, as a function of the request fails', async () => {
     const request = new Request(URL_, {
       method: 'POST',

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import * as v from 'valibot'
 import { describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
@@ -74,6 +75,7 @@ describe.each(libraries)('a map of %s schemas', (_, schemas) => {
     const event = { type: 'price', data: '{"symbol":"ACME","price":"2"}', lastEventId: '4' }
     expect(error).toMatchObject({ code: 'data', retriable: false, attempt: 1, event })
     expect(error?.cause).toMatchObject({ issues: [{ path: expect.anything() }], event })
+    expect(inspect(error)).not.toContain('ACME')
     // A new iteration goes on after it.
     expect(source.lastEventId).toBe('4')
   })

@@ -405,3 +405,21 @@ test('a gate that is reached by React Native’s AppState is a few lines', async
   expect(run.story).toEqual(['fetch', 'fetch', 'done'])
   expect(AppState.listeners.size).toBe(0)
 })
+
+test('release() is heard in any microtask after the gate has resolved', async () => {
+  for (let ticks = 0; ticks < 20; ticks++) {
+    const asked: (() => void)[] = []
+    const gate: Gate = async ({ release }) => {
+      asked.push(release)
+    }
+    const { source } = prepare([], { gate })
+    const next = source[Symbol.asyncIterator]().next()
+    while (asked.length === 0) await undefined
+    for (let tick = 0; tick < ticks; tick++) await undefined
+    asked[0]?.()
+    for (let turn = 0; turn < 5; turn++) await settled()
+    await vi.waitFor(() => expect([ticks, asked.length]).toEqual([ticks, 2]))
+    source.close()
+    await next
+  }
+})

@@ -181,6 +181,12 @@ describe.each(['headers', 'body', 'json', 'input', 'resume'])(
       ['retriable: false of a TypeError', Object.assign(reset(), { retriable: false }), 1, 'auth'],
       ['an SseError of code auth', new SseError('auth', 'no'), 1, 'auth'],
       [
+        'an SseError of code auth, whatever else it says',
+        new SseError('auth', 'no', { retriable: true }),
+        1,
+        'auth',
+      ],
+      [
         'an SseError of another stream, 401',
         new SseError('status', '', { status: 401 }),
         1,

@@ -119,6 +119,11 @@ describe('a connection that stays', () => {
     expect(told).toEqual([1000, 2000, expected])
   })
 
+  test('is never one of a stream that was not open, not even with resetAfter: 0', async () => {
+    const told = await waits(many(reset, 4), { retry: { resetAfter: 0 } })
+    expect(told.slice(0, 4)).toEqual([1000, 2000, 4000, 8000])
+  })
+
   test('needs a second, however short the wait before it was', async () => {
     for (const [open, last] of [
       [999, 100],

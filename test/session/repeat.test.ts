@@ -158,9 +158,11 @@ for (const method of ['POST', 'post', 'PUT', 'PATCH', 'DELETE']) {
       })
 
       test(`ends where a resume function has nothing to go on from: ${name}`, async () => {
-        const more: EventsOptions = { ...outcome.options, resume: async () => null }
-        const story = await play([outcome.answer()], { ...options, ...more })
-        expect(story).toEqual([method, 'message:1', `throws:${outcome.code}`])
+        for (const nothing of [null, undefined, '']) {
+          const more: EventsOptions = { ...outcome.options, resume: async () => nothing }
+          const story = await play([outcome.answer()], { ...options, ...more })
+          expect(story).toEqual([method, 'message:1', `throws:${outcome.code}`])
+        }
       })
     }
 
@@ -315,6 +317,15 @@ for (const method of ['GET', 'get', 'HEAD', 'OPTIONS', 'QUERY', 'REPORT']) {
       ])
       expect(await play([refusal(204)], { method, until })).toEqual([method, 'done'])
     })
+
+    test('has no end by a 204 in a new iteration either, until it was complete', async () => {
+      const answers = [stream([`id: 7\n${one}`], 'stall'), refusal(204), rest(), refusal(204)]
+      const source = events(URL, { fetch: answering(...answers).fetch, method, until })
+      const story: string[] = []
+      for await (const _ of source) break
+      for (let times = 0; times < 3; times++) await follow(source, story)
+      expect(story).toEqual(['throws:truncated', 'message:2', 'done', 'done'])
+    })
   })
 }
 
@@ -349,6 +360,16 @@ describe('the caller’s own word', () => {
     }
     for await (const { data } of source) story.push(data)
     expect([story, requests.length]).toEqual([['1', '1', '2'], 3])
+  })
+
+  test('fail() before the first next() has no effect, then or later', async () => {
+    const { fetch, requests } = answering(stream([one], new Error('cut')), rest())
+    const source = events(URL, { fetch, json: 1, until })
+    const iterator = source[Symbol.asyncIterator]()
+    source.fail('too early')
+    const story: string[] = []
+    await follow(iterator, story)
+    expect([story, requests.length]).toEqual([['message:1', 'throws:network'], 1])
   })
 
   test('fail() asks the policy, and repeats a POST', async () => {

@@ -18,6 +18,7 @@ import { live, stream } from '../support/response'
 ownTheClock()
 
 const SECOND = 1000
+const MINUTE = 60_000
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
 const failing = (count: number) => Array.from({ length: count }, reset)
@@ -202,6 +203,11 @@ describe('x-should-retry', () => {
     }
   })
 
+  test('true retries a 404 of a stream that was open as often as it is said', async () => {
+    const strays = Array.from({ length: 7 }, () => status(404, { 'x-should-retry': 'true' }))
+    expect((await storyOf([stream([]), ...strays, noContent()])).at(-1)).toBe('done')
+  })
+
   test('true invites a POST, twice', async () => {
     const inviting = () => status(500, { 'x-should-retry': 'true' })
     const story = await storyOf([inviting(), inviting(), inviting(), noContent()], { json: {} })
@@ -234,6 +240,20 @@ describe('a wait that is too long', () => {
     expect((await storyOf([long(60), noContent()], { json: {}, resume: 'same' })).at(-1)).toBe(
       'done',
     )
+  })
+
+  test('is one of a day for a GET that only fail() repeats, of a minute for a POST', async () => {
+    for (const [options, last] of [
+      [{ until: '[DONE]' }, 'done'],
+      [{ until: '[DONE]', json: {} }, 'throws:refused'],
+    ] as const) {
+      const answers = [stream(['retry: 60000\ndata: 1\n\n'], 'stall'), stream(['data: [DONE]\n\n'])]
+      const run = await play(answers, options)
+      run.source.fail('no')
+      await vi.advanceTimersByTimeAsync(MINUTE)
+      await run.followed
+      expect(run.story.at(-1)).toBe(last)
+    }
   })
 
   test('asked for by a retry field ends the stream: code refused where nothing failed', async () => {
@@ -311,6 +331,14 @@ describe('no hot loop', () => {
       expect(await requestsIn(asking, {})).toBeLessThanOrEqual(102)
     },
   )
+
+  test.each(none)('nor where it cuts events short, or until names an end: %o', async (options) => {
+    const fresh = (id: number) => `id: ${id}\ndata: 1\n\nid: ${id}b\ndata: 2\n\n`
+    const short = (id: number) => stream([`${fresh(id)}data: 3`])
+    expect(await requestsIn(short, options)).toBeLessThanOrEqual(102)
+    const whole = (id: number) => stream([fresh(id)])
+    expect(await requestsIn(whole, { ...options, until: '[DONE]' })).toBeLessThanOrEqual(102)
+  })
 
   test('the first retry after progress is at once', async () => {
     const body = live()

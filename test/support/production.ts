@@ -4,12 +4,14 @@ import { build } from 'esbuild'
 const FACES = `
 export * from './index'
 export { fetchEventSource } from './faces/fetch-event-source'
+export { bearer } from './auth/bearer'
 export { readEvents } from './parser/read'
 export { EventStreamParser } from './parser/parser'
 `
 
 type Faces = typeof import('../../src/index') &
   Pick<typeof import('../../src/faces/fetch-event-source'), 'fetchEventSource'> &
+  Pick<typeof import('../../src/auth/bearer'), 'bearer'> &
   Pick<typeof import('../../src/parser/read'), 'readEvents'> &
   Pick<typeof import('../../src/parser/parser'), 'EventStreamParser'>
 

@@ -702,3 +702,26 @@ describe('a flood of chunks that are all there', () => {
     await vi.waitFor(() => expect(ports()).toEqual([]))
   })
 })
+
+test('nothing of the caller’s is called once the stream is stopped, in whichever microtask', async () => {
+  for (let ticks = 0; ticks < 60; ticks++) {
+    const late: string[] = []
+    let stopped = false
+    const watched = async <T>(name: string, value: T): Promise<T> => {
+      if (stopped) late.push(name)
+      return value
+    }
+    const source = events('http://test/', {
+      headers: () => watched('headers', {}),
+      accept: () => watched('accept', true),
+      onOpen: () => watched('onOpen', undefined),
+      fetch: () => watched('fetch', stream([], 'stall')),
+    })
+    const next = source[Symbol.asyncIterator]().next()
+    for (let tick = 0; tick < ticks; tick++) await undefined
+    source.close()
+    stopped = true
+    await next
+    expect([ticks, late]).toEqual([ticks, []])
+  }
+})

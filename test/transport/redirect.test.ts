@@ -264,6 +264,24 @@ describe('in a page, where a script sees a redirect once it has been followed', 
     expect(told).toEqual(['throws:redirect'])
   })
 
+  test('one is not followed once the stream is stopped, in whichever microtask', async () => {
+    for (let ticks = 0; ticks < 40; ticks++) {
+      const late: string[] = []
+      let stopped = false
+      const fetch = async (url: string) => {
+        if (stopped) late.push(url)
+        return url.endsWith('/to') ? stream([], 'stall') : redirected('/to')
+      }
+      const source = events('http://test/', { fetch, headers })
+      const next = source[Symbol.asyncIterator]().next()
+      for (let tick = 0; tick < ticks; tick++) await undefined
+      source.close()
+      stopped = true
+      await next
+      expect([ticks, late]).toEqual([ticks, []])
+    }
+  })
+
   test('one that is hidden is refused for a POST', async () => {
     const { asked, fetch } = hiding(stream([]))
     expect(await failure('http://test/', { fetch, json: 1 })).toMatchObject({

@@ -644,6 +644,19 @@ describe('a body that can be sent once only', () => {
   })
 })
 
+describe('what the runtime refuses is final, also where it is made later', () => {
+  test.each([
+    { input: '/2', method: 'GET', body: 'x' },
+    { input: '/2', method: 'TRACE' },
+    { input: '/2', method: 'G T' },
+  ])('by resume: %o', async (request) => {
+    const plan = new RequestPlan(FEED, {})
+    await make(plan)
+    const resumed = make(plan, { first: new Response() }, () => request)
+    await expect(resumed).rejects.toBeInstanceOf(TypeError)
+  })
+})
+
 describe('headers that must not follow a redirect to another origin', () => {
   const secret = { Authorization: 'Bearer s3cret' }
   const rows: [string, EventsInput, RequestOptions, boolean][] = [
