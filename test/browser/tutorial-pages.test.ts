@@ -106,7 +106,8 @@ test.each([
       configFile: false,
       logLevel: 'warn',
       plugins: [vue()],
-      resolve: { alias: { 'tidings/vue': source('vue.ts'), tidings: source('index.ts') } },
+      define: { __DEV__: 'true' },
+      resolve: { alias: { 'tidings/vue': source('bindings/vue.ts'), tidings: source('index.ts') } },
     })
     const files = createServer(express().use(express.static(`${folder.path}/dist`)))
     files.listen(pagePort)

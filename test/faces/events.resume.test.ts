@@ -322,7 +322,8 @@ describe('a resume function', () => {
 
   test('may name a path where a fetch of the caller’s knows what that is relative to', async () => {
     const { fetch, requests } = answering(stream(['data: 1\n\n'], reset()), done())
-    const source = events('/chat', { ...chat, fetch, resume: () => '/on' })
+    const options = { json: { q: 1 }, until: '[DONE]', fetch, resume: () => '/on' }
+    const source = events('/chat', options)
     const story: string[] = []
     const followed = follow(source, story)
     await vi.advanceTimersByTimeAsync(60_000)

@@ -1,4 +1,4 @@
-import { EventSource as Ours } from '/dist/index.js'
+import { EventSource as Ours, whenVisible } from '/dist/index.js'
 
 /** What happens to the page and to its stream, in order; events by their IDs beside it. */
 const story = []
@@ -20,9 +20,9 @@ function watched(url, init) {
 }
 
 /** Opens a stream with ours or the native class. */
-function start(which, url, init) {
-  const source =
-    which === 'ours' ? new Ours(url, { fetch: watched, ...init }) : new EventSource(url)
+function start(which, url, onlyVisible) {
+  const gate = onlyVisible ? whenVisible() : undefined
+  const source = which === 'ours' ? new Ours(url, { fetch: watched, gate }) : new EventSource(url)
   source.onopen = () => story.push('open')
   source.onerror = () => story.push(`error:${source.readyState}`)
   source.onmessage = ({ data }) => ids.push(Number(data))
