@@ -1,6 +1,5 @@
 import { originOf, SseError } from '../errors'
 import type { FetchSignal } from '../platform'
-import type { AnySession } from '../session/session'
 
 // Where bundlers replace `process.env.NODE_ENV`, they want it written so.
 declare const process: { readonly env: { readonly NODE_ENV?: string } }
@@ -13,6 +12,16 @@ interface Page {
   readonly document?: object
   readonly location?: { readonly origin?: string }
   readonly WorkerGlobalScope?: object
+}
+
+/** What is noted of a session. */
+interface Noted {
+  readonly _cursor: { readonly _first: object | undefined; readonly lastEventId: string }
+  readonly _plan: {
+    readonly _request: { readonly _url: string | undefined; readonly method: string }
+    readonly onReconnect?: unknown
+  }
+  readonly _sent: boolean
 }
 
 /** Milliseconds. */
@@ -30,7 +39,7 @@ let made: Set<string> | undefined
  * @param delay - milliseconds until the next attempt; `false` where there is none
  */
 export function noteUnopened(
-  { _cursor: cursor, _plan: plan, _sent: sent }: AnySession,
+  { _cursor: cursor, _plan: plan, _sent: sent }: Noted,
   error: unknown,
   delay: number | false,
 ): void {
@@ -64,7 +73,7 @@ export function watchAnswer(url: string, answer: Promise<unknown>, signal: Fetch
 
 /** Notes a reconnect that may have failed because of its `Last-Event-ID` alone. */
 export function notePreflight(
-  { _cursor: cursor, _plan: plan, _sent: sent }: AnySession,
+  { _cursor: cursor, _plan: plan, _sent: sent }: Noted,
   error: unknown,
   headers: Headers | undefined,
 ): void {
@@ -90,7 +99,7 @@ export function notePreflight(
 }
 
 /** Notes a line that the standard has ignored. */
-export function noteIgnored({ _plan: plan }: AnySession, line: string): void {
+export function noteIgnored({ _plan: plan }: Noted, line: string): void {
   if (/^retry(:|$)/.test(line)) return
   note(
     'ignored',
@@ -112,7 +121,7 @@ export function noteUnsendable(url: string, headers: readonly (readonly unknown[
 }
 
 /** Notes what is retried like a failure of the network, and may be a bug. */
-export function noteBug({ _plan: plan, _sent: sent }: AnySession, error: unknown): void {
+export function noteBug({ _plan: plan, _sent: sent }: Noted, error: unknown): void {
   const { cause, retriable } = Object(error)
   // What a fetch throws is a TypeError as well.
   if (
