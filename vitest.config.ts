@@ -2,6 +2,8 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
+    // The notes of the development build would bury the report.
+    silent: 'passed-only',
     reporters: process.env.VITEST_REPORT ? ['default', 'json'] : ['default'],
     outputFile: { json: process.env.VITEST_REPORT ?? '' },
     coverage: {

@@ -64,7 +64,6 @@ describe('the house', () => {
       .filter(({ from, to }) => layerOf(from) === layer && layerOf(to) !== layer)
       // The type of an error's event is the one thing that is looked up from below.
       .filter(({ to, types }) => !(layer === 'errors' && types && to === 'parser/event.ts'))
-      // A plan's types tell the development build what there is to check.
     expect(others.filter(({ to }) => !allowed.includes(layerOf(to)))).toEqual([])
   })
 
