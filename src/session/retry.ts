@@ -120,8 +120,7 @@ export function decide(
   if (tooLong) {
     session.error ??= new SseError(
       'refused',
-      __DEV__ &&
-        `Expected to reconnect within ${patient ? 'a day' : 'a minute'}, but the server asks to wait for ${asked} ms`,
+      __DEV__ && `Expected to reconnect within a day, but the server asks to wait for ${asked} ms`,
       { retriable: false },
     )
     session.error.retryAfter = asked

@@ -2,7 +2,7 @@ import { abortReason, ignore, Lifetime, later } from '../abort'
 import { noteBug, noteIgnored, notePreflight, noteUnopened } from '../development/console'
 import { originOf, SseError } from '../errors'
 import type { ServerSentEvent } from '../parser/event'
-import { EventStreamParser } from '../parser/parser'
+import { EventStreamParser, type EventStreamParserOptions } from '../parser/parser'
 import type { Awaitable, FetchSignal } from '../platform'
 import { admit, type ConnectionOptions, openBody, turn } from '../transport/connection'
 import { drop, exchange, networkError } from '../transport/exchange'
@@ -84,7 +84,7 @@ export interface SessionPlan extends ConnectionOptions {
   readonly connectTimeout?: number | undefined
   readonly idleTimeout?: number | ((response: Response) => number | undefined) | undefined
   readonly resetAfter?: number | undefined
-  readonly _parser?: ConstructorParameters<typeof EventStreamParser<ServerSentEvent>>[0]
+  readonly _parser: EventStreamParserOptions<ServerSentEvent>
   readonly onReconnect?: ((reconnect: Reconnect) => void) | undefined
   /**
    * Lets `decide` judge what is no `SseError`, and a 204 as an empty stream; without it, each ends the
@@ -652,7 +652,7 @@ export class Session<R> implements Passenger {
     cursor._first ??= response
     this._everOpen = true
     this._trouble = ''
-    const { onComment } = plan._parser ?? {}
+    const { onComment } = plan._parser
     this._parser = new EventStreamParser({
       ...plan._parser,
       // What it throws is final, also where it is an error to be retried.
